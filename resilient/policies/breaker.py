@@ -1,0 +1,380 @@
+"""@breaker: stop hitting a service that is down."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, ParamSpec, TypeVar, overload
+
+from pybreaker import (
+    STATE_CLOSED,
+    CircuitBreakerListener,
+    CircuitBreakerStorage,
+    CircuitMemoryStorage,
+)
+
+from resilient import options
+from resilient.call import FINE, Call, Outcome, Target, Verdict, listeners
+from resilient.circuit import PROBING, RAMPING, STILL_OPEN, Admission, CircuitBreaker
+from resilient.errors import BreakerOpen, ConfigurationError, ResilientError
+from resilient.options import Seconds
+from resilient.pipeline import Decorated, Handler, Policy, policy_or_decorated
+from resilient.verdict import judge, judge_error
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+ISOLATED = "Circuit breaker isolated by an operator"
+
+
+class Breaker(Policy, CircuitBreaker):  # type: ignore[misc]  # __call__ and __init__ are ours
+    """See `breaker`. Its state is that of resilient.circuit, with the same lock.
+
+    `_forced` ("isolated", "disabled" or None) is written under `_lock`.
+    """
+
+    kind = "breaker"
+    rank = 4
+
+    def __init__(
+        self,
+        *,
+        failure_rate: float | None = 0.5,
+        window: Seconds = 60,
+        min_calls: int = 10,
+        fail_max: int | None = 5,
+        slow_call: Seconds | None = None,
+        slow_rate: float = 0.5,
+        reset_timeout: Seconds = 30,
+        max_reset_timeout: Seconds = 600,
+        probes: int = 1,
+        success_threshold: int = 2,
+        ramp_up: Seconds = 0,
+        exclude: Iterable[type[BaseException] | Callable[[Any], bool]] = (),
+        listeners: Sequence[CircuitBreakerListener] = (),
+        state_storage: CircuitBreakerStorage | None = None,
+        name: str | None = None,
+        throw_new_error_on_trip: bool = False,
+        mode: str = "enforce",
+    ) -> None:
+        if failure_rate is None and fail_max is None and slow_call is None:
+            raise ConfigurationError(
+                "breaker(failure_rate=None, fail_max=None): it could never open; keep one of them, "
+                "or slow_call=."
+            )
+        self.mode = options.choice(mode, "breaker(mode)", ("enforce", "observe"))
+        self._forced: str | None = None
+        pause = options.seconds(reset_timeout, "breaker(reset_timeout)")
+        longest = options.seconds(max_reset_timeout, "breaker(max_reset_timeout)")
+        if pause > longest:
+            raise ConfigurationError(
+                f"breaker(reset_timeout={pause:g}, max_reset_timeout={longest:g}): the open time "
+                "starts above its maximum; raise max_reset_timeout."
+            )
+        CircuitBreaker.__init__(
+            self,
+            fail_max=sys.maxsize
+            if fail_max is None
+            else options.whole(fail_max, "breaker(fail_max)", hint="None counts none in a row"),
+            reset_timeout=pause,
+            success_threshold=options.whole(success_threshold, "breaker(success_threshold)"),
+            exclude=_exclusions(exclude),
+            listeners=_checked_listeners(listeners),
+            state_storage=_checked_storage(state_storage),
+            name=_checked_name(name),
+            throw_new_error_on_trip=options.flag(
+                throw_new_error_on_trip, "breaker(throw_new_error_on_trip)"
+            ),
+            failure_rate=failure_rate,
+            window=window,
+            min_calls=min_calls,
+            slow_call=slow_call,
+            slow_rate=slow_rate,
+            probes=probes,
+            growth=2.0,
+            max_reset_timeout=longest,
+            ramp_up=ramp_up,
+        )
+
+    def settings(self) -> Mapping[str, object]:
+        health = self.health
+        shown: dict[str, object] = {
+            "failure_rate": health.failure_rate,
+            "window": health.window,
+            "min_calls": health.min_calls,
+            "fail_max": None if self.fail_max == sys.maxsize else self.fail_max,
+            "reset_timeout": self.reset_timeout,
+            "probes": self.probes,
+            "success_threshold": self.success_threshold,
+        }
+        if health.slow_call is not None:
+            shown |= {"slow_call": health.slow_call, "slow_rate": health.slow_rate}
+        return shown | {"state": self._forced or self.current_state}
+
+    def bind(self, proceed: Handler, target: Target) -> Handler:
+        storage: Any = self._state_storage
+        # A healthy call costs a look at the state and one append. Everything else is for
+        # breakers that have something to do with each call.
+        quick = (
+            type(storage) is CircuitMemoryStorage
+            and self.health.slow_call is None
+            and not self.ramp_up
+        )
+        target.fold = (*target.fold, self.health.ok.fold)
+        count = self.health.ok.pending.append
+        # Without a service above it yet, or at all, a function is filed under its module.
+        module = getattr(target.function, "__module__", None)
+        if self._label == "breaker" or target.service != module:
+            self._label = target.service
+
+        def handler(call: Call) -> Any:
+            # Read before the state: if that changes between the two, this call has come too late,
+            # and does not count in a state that never admitted it.
+            era = self._era
+            if storage._state is not STATE_CLOSED or self._forced or self._own_listeners:
+                return self._guarded(call, proceed)
+            try:
+                result = proceed(call)
+            except Exception as error:
+                self._after(call, Admission(era, call.started), judge_error(call, error), error)
+                raise
+            if call.outcome is FINE and not storage._fail_counter:
+                if era == self._era:
+                    count(call.started)
+                return result
+            self._after(call, Admission(era, call.started), call.outcome)
+            return result
+
+        def guarded(call: Call) -> Any:
+            return self._guarded(call, proceed)
+
+        return handler if quick else guarded
+
+    def _guarded(self, call: Call, proceed: Handler) -> Any:
+        """The way of a call when the circuit is not simply closed, or is listened to."""
+        try:
+            admission = self._admit()
+        except BreakerOpen as refusal:
+            text, left = str(refusal), refusal.retry_after
+            admission = None
+        # Out here, or the refusal would be the context of whatever the function raises.
+        if admission is None:
+            if not self.observes(call):
+                raise self._refused(call, text, left)
+            state, _ = self._refusal_words(text, left)
+            call.report("would_break", f"would be refused: breaker {state}")
+            return proceed(call)
+        if admission.half_opened:
+            call.report("breaker_half_open", "breaker half-open: tries whether it works again")
+        try:
+            self._tell("before_call", call.target.function, *call.args, **call.kwargs)
+            self._deliver()
+            result = proceed(call)
+        except Exception as error:
+            self._after(call, admission, judge_error(call, error), error)
+            raise
+        except BaseException:
+            self._give_back(admission)
+            raise
+        self._after(call, admission, call.outcome)
+        return result
+
+    def _after(
+        self, call: Call, admission: Admission, outcome: Outcome, error: Exception | None = None
+    ) -> None:
+        """Learn from an attempt, and report what that changed.
+
+        error: what it raised, None if it returned.
+        """
+        if outcome.verdict is Verdict.OK:
+            changed = self._succeed(admission)
+            if changed == STATE_CLOSED:
+                call.report("breaker_closed", "breaker closed: it works again")
+            elif changed is not None:
+                self._report_open(call)
+            return
+        if not outcome.verdict.is_failure or (error is not None and self._is_excluded(error)):
+            self._give_back(admission)
+            return
+        # pybreaker's listeners want an exception, also when the function returned a 503.
+        shown = error or ResilientError(f"{call.target.label} returned a failure: {outcome.reason}")
+        tripped = self._fail(admission, shown, outcome.reason, outcome.retry_after)
+        if tripped is not None:
+            self._report_open(call)
+            if self._throw_new_error_on_trip and error is not None and not self.observes(call):
+                raise self._refusal(tripped, self.remaining()) from error
+
+    def _report_open(self, call: Call) -> None:
+        left = self.remaining()
+        text = f"breaker opened for {_told(left)}: {self._why}"
+        call.report("breaker_opened", text, open_for=left)
+
+    def _refused(self, call: Call, text: str, left: float | None) -> BreakerOpen:
+        """The refusal in our own words: pybreaker's are for those who call the class itself."""
+        label = call.target.label
+        state, remedy = self._refusal_words(text, left)
+        call.report("breaker_refused", f"refused: breaker {state}")
+        return BreakerOpen(f"{label}: breaker {state}. {remedy}", label=label, retry_after=left)
+
+    def _refusal_words(self, text: str, left: float | None) -> tuple[str, str]:
+        """How the circuit stands, and what to do about it."""
+        if text == STILL_OPEN and left is not None:
+            remedy = "Add @fallback, or retry after exc.retry_after seconds."
+            return f"open for {_told(left)} more ({self._why})", remedy
+        if text == ISOLATED:
+            return "isolated by an operator", "It stays so until reset(); add @fallback meanwhile."
+        return _BUSY[text], "Add @fallback, or try again in a moment."
+
+    def _excuse(self, admission: Admission) -> None:
+        self._give_back(admission)
+
+    def is_system_error(self, exception: BaseException) -> bool:
+        """Does this exception speak against the vendor, by `exclude` and by its verdict?"""
+        return super().is_system_error(exception) and judge(exception).verdict.is_failure
+
+    # For operators
+
+    def isolate(self) -> None:
+        """Refuse every call until `reset`, whatever the vendor's health."""
+        self._force("isolated", "isolated by an operator: refuses every call until reset()")
+
+    def disable(self) -> None:
+        """Let every call through and count nothing until `reset`."""
+        self._force("disabled", "disabled by an operator: lets every call through until reset()")
+
+    def reset(self) -> None:
+        """Go back to a closed circuit that knows nothing."""
+        with self._changing():
+            self._forced = None
+            self.close()
+        listeners.announce(
+            "breaker_closed", self.name or self._label, "breaker reset by an operator"
+        )
+
+    def _force(self, how: str, text: str) -> None:
+        with self._changing():
+            self._forced = how
+        listeners.announce("breaker_forced", self.name or self._label, f"breaker {text}")
+
+    def _admit(self) -> Admission:
+        if self._forced == "isolated":
+            raise self._refusal(ISOLATED, None)
+        if self._forced == "disabled":
+            return Admission(_NO_ERA, 0.0)
+        return super()._admit()
+
+
+_NO_ERA = -1
+"""Of calls that never count."""
+
+_BUSY = {
+    PROBING: "half-open, with as many calls on their way as it admits",
+    RAMPING: "closed again, but its traffic still ramps up",
+}
+
+_LISTENING = ("before_call", "success", "failure", "state_change")
+_STORING = (
+    "state", "counter", "success_counter", "opened_at", "increment_counter", "reset_counter",
+    "increment_success_counter", "reset_success_counter",
+)  # fmt: skip
+
+
+def _told(seconds: float) -> str:
+    return f"{seconds:.3g} s" if seconds < 100 else f"{seconds:.0f} s"
+
+
+def _exclusions(exclude: Any) -> list[Any]:
+    """Exception types and predicates, checked."""
+    kinds = [exclude] if isinstance(exclude, type) or callable(exclude) else exclude
+    if not isinstance(kinds, Iterable) or isinstance(kinds, str):
+        kinds = [kinds]
+    kinds = list(kinds)
+    for kind in kinds:
+        if isinstance(kind, type):
+            options.exception_types(kind, "breaker(exclude)")
+        elif not callable(kind):
+            raise ConfigurationError(
+                f"breaker(exclude={kind!r}): use exception classes, or functions of an exception."
+            )
+    return kinds
+
+
+def _checked_listeners(listeners: Any) -> list[Any]:
+    found = list(listeners) if isinstance(listeners, Iterable) else [listeners]
+    for listener in found:
+        if isinstance(listener, type) or not all(hasattr(listener, way) for way in _LISTENING):
+            raise ConfigurationError(
+                f"breaker(listeners=[{listener!r}]): use objects of a class below "
+                "pybreaker.CircuitBreakerListener."
+            )
+    return found
+
+
+def _checked_name(name: Any) -> str | None:
+    if name is not None and not isinstance(name, str):
+        raise ConfigurationError(f"breaker(name={name!r}): use a text, for logs and errors.")
+    return name
+
+
+def _checked_storage(storage: Any) -> Any:
+    """The storage, checked; looking at its class asks nothing of a server."""
+    if storage is not None and not all(hasattr(type(storage), name) for name in _STORING):
+        raise ConfigurationError(
+            "breaker(state_storage=…): use a pybreaker.CircuitMemoryStorage, a "
+            f"pybreaker.CircuitRedisStorage, or a class like them, and no {type(storage).__name__}."
+        )
+    return storage
+
+
+@overload
+def breaker(function: Callable[P, R], /) -> Decorated[P, R]: ...
+
+
+@overload
+def breaker(
+    *,
+    failure_rate: float | None = 0.5,
+    window: Seconds = 60,
+    min_calls: int = 10,
+    fail_max: int | None = 5,
+    slow_call: Seconds | None = None,
+    slow_rate: float = 0.5,
+    reset_timeout: Seconds = 30,
+    max_reset_timeout: Seconds = 600,
+    probes: int = 1,
+    success_threshold: int = 2,
+    ramp_up: Seconds = 0,
+    exclude: Iterable[type[BaseException] | Callable[[Any], bool]] = (),
+    listeners: Sequence[CircuitBreakerListener] = (),
+    state_storage: CircuitBreakerStorage | None = None,
+    name: str | None = None,
+    throw_new_error_on_trip: bool = False,
+    mode: str = "enforce",
+) -> Breaker: ...
+
+
+def breaker(*given: Any, **chosen: Any) -> Any:
+    """Stop calling a service that is down, and try now and then whether it is back.
+
+    Counted as failures: what the verdict calls transient or broken. The caller's mistakes, rate
+    limits and our own refusals change nothing.
+
+    failure_rate: share of failed calls in `window` seconds (60) that opens the circuit (0.5), once
+        there were `min_calls` (10); None: off.
+    fail_max: failures in a row that open it too (5); None: off.
+    slow_call: seconds from which a call counts as slow, failed or not (None: off); slow_rate: their
+        share in the window that opens it (0.5), once there were `min_calls`. A slow probe opens it
+        again.
+    reset_timeout: seconds until an open circuit tries a call (30). Each failed probe doubles it, up
+        to `max_reset_timeout` (600), with a tenth of jitter; a vendor's Retry-After is its floor.
+    probes: calls under way at once while it tries (1).
+    success_threshold: successful probes that close it (2).
+    ramp_up: seconds after closing over which the share of admitted calls rises to all (0).
+    exclude: exception types or predicates of an exception that are never failures.
+    listeners, state_storage, name, throw_new_error_on_trip: as in pybreaker, whose CircuitBreaker
+        this is.
+    mode: "observe" refuses nothing and records what it would have refused.
+
+    Raises: BreakerOpen, a pybreaker.CircuitBreakerError, with `retry_after` seconds.
+    """
+    return policy_or_decorated(Breaker, "breaker", given, chosen)

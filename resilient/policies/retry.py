@@ -1,0 +1,359 @@
+"""@retry: repeat what is safe and worth repeating, and nothing else."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from datetime import timedelta
+from typing import Any, NamedTuple, ParamSpec, TypeVar, overload
+
+import backoff
+
+from resilient import options
+from resilient.call import FINE, Call, Outcome, Target, Verdict
+from resilient.errors import ConfigurationError, RateLimited
+from resilient.options import Seconds
+from resilient.pipeline import Decorated, Handler, Policy, policy_or_decorated
+from resilient.timing import RollingWindow, chance, clock
+from resilient.verdict import failed_tries, had_no_effect, is_repeatable, judge_error
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+Waits = Callable[[], "Generator[float, Any, None]"]
+
+
+class Choice(NamedTuple):
+    """Whether to go on. seconds: until the next attempt; None to stop. why: in words."""
+
+    seconds: float | None
+    kind: str
+    why: str
+
+
+def worth_repeating(call: Call, error: Exception | None, on: tuple[type[Exception], ...]) -> bool:
+    """Can another attempt help, by the verdict and by `on=`?"""
+    verdict, reason, retry_after, status = call.outcome
+    if verdict is Verdict.REFUSED:
+        return reason == RateLimited.__name__ and retry_after is not None
+    if error is not None and isinstance(error, on):
+        # A mistake stays one, unless its class is asked for: Exception asks for none.
+        return verdict is not Verdict.MISTAKE or any(
+            kind is not Exception and isinstance(error, kind) for kind in on
+        )
+    if verdict is Verdict.BROKEN:
+        # A 500 may be a bug that any repetition meets again; it is worth a try if it can't hurt.
+        return (status or 0) >= 500
+    return verdict is Verdict.TRANSIENT or verdict is Verdict.THROTTLED
+
+
+def jittered(wait: float, retry_after: float | None) -> float:
+    """Seconds to sleep: full jitter, but never less than the vendor asked for.
+
+    Source: "Full Jitter" of Brooker, "Exponential Backoff And Jitter" (AWS, 2015). Where the vendor
+    named a time, jitter is only added: up to a tenth, so that callers come back one by one.
+    """
+    if not retry_after:  # 0 asks for nothing
+        return chance.uniform(0.0, wait)
+    return retry_after + chance.uniform(0.0, min(wait, retry_after / 10))
+
+
+class Budget:
+    """Keeps retries under a share of the recent calls, so that they can't multiply an outage.
+
+    The first FLOOR retries of a window are free: with little traffic a share means nothing.
+    `_lock` makes asking and counting one step, and guards `_retries`.
+    """
+
+    WINDOW = 60.0
+    FLOOR = 10
+
+    __slots__ = ("_lock", "_retries", "calls", "share")
+
+    def __init__(self, share: float) -> None:
+        self.share = share
+        self.calls = RollingWindow(self.WINDOW)
+        self._retries: RollingWindow | None = None
+        self._lock = threading.Lock()
+
+    def take(self) -> bool:
+        """May one more retry be made? If so, it is counted."""
+        with self._lock:
+            now = clock.monotonic()
+            if self._retries is None:  # few functions ever need it
+                self._retries = RollingWindow(self.WINDOW)
+            retries = self._retries.total(now)
+            if retries >= self.FLOOR and retries >= self.share * self.calls.total(now):
+                return False
+            self._retries.add(now)
+            return True
+
+
+def _uncounted(_: float) -> None:
+    """Counts nothing, where there is no budget."""
+
+
+class Retry(Policy):
+    """See `retry`. What it shares between calls is the budget, which has its own lock."""
+
+    kind = "retry"
+    rank = 3
+
+    def __init__(
+        self,
+        attempts: int = 3,
+        *,
+        wait: Waits | Seconds | Sequence[float] = backoff.expo,
+        max_wait: Seconds = 60,
+        on: type[Exception] | Sequence[type[Exception]] | None = None,
+        budget: float | None = 0.2,
+        idempotent: bool | None = None,
+        mode: str = "enforce",
+    ) -> None:
+        self.attempts = options.whole(attempts, "retry(attempts)", hint="1 means no retry")
+        self.wait = wait
+        self._waits = _waits(wait)
+        self.max_wait = options.seconds(max_wait, "retry(max_wait)")
+        kinds = options.exception_types(() if on is None else on, "retry(on)")
+        self.on: tuple[type[Exception], ...] = kinds  # type: ignore[assignment]  # it allows no others
+        self.budget = None if budget is None else Budget(options.share(budget, "retry(budget)"))
+        if idempotent is not None:
+            options.flag(idempotent, "retry(idempotent)")
+        self.idempotent = idempotent
+        self.mode = options.choice(mode, "retry(mode)", ("enforce", "observe"))
+
+    def settings(self) -> Mapping[str, object]:
+        shown: dict[str, object] = {"attempts": self.attempts, "wait": self.wait}
+        shown |= {"max_wait": self.max_wait, "budget": self.budget and self.budget.share}
+        if self.on:
+            shown["on"] = self.on
+        if self.idempotent is not None:
+            shown["idempotent"] = self.idempotent
+        return shown
+
+    def bind(self, proceed: Handler, target: Target) -> Handler:
+        count: Callable[[float], None] = _uncounted
+        if self.budget is not None:
+            target.fold = (*target.fold, self.budget.calls.fold)
+            count = self.budget.calls.pending.append
+
+        def handler(call: Call) -> Any:
+            count(call.started)
+            try:
+                result = proceed(call)
+            except Exception as caught:
+                error = caught
+            else:
+                # What a fallback below has answered is not to be bettered.
+                if call.outcome is FINE or call.degraded:
+                    return result
+                return self._go_on(call, proceed, None, result)
+            # Outside the except clause: or each later error would carry this one as its context.
+            try:
+                return self._go_on(call, proceed, error, None)
+            finally:
+                del error  # its traceback holds this frame
+
+        return handler
+
+    def _go_on(self, call: Call, proceed: Handler, error: Exception | None, result: Any) -> Any:
+        """Repeat after a failed attempt; in the end give back the last one's result or error."""
+        waits = _Pace(self._waits, self.max_wait)
+        tried = 0
+        try:
+            while True:
+                if error is not None:
+                    judge_error(call, error)
+                elif call.outcome is FINE or call.degraded:
+                    return result
+                tries = failed_tries(call)
+                tried += tries
+                choice = self._choose(call, error, waits, tried, tries)
+                if choice.seconds is None:
+                    if choice.kind:
+                        call.report(choice.kind, choice.why, tried=tried)
+                    break
+                call.report(
+                    "retry", choice.why, waited=choice.seconds, tried=tried, of=self.attempts
+                )
+                clock.sleep(choice.seconds)
+                call.next_attempt()
+                try:
+                    result = proceed(call)
+                    error = None
+                except Exception as caught:
+                    error = caught
+            call.repeated = tried
+            if error is not None:
+                raise error
+            return result
+        finally:
+            del error
+
+    def _choose(
+        self, call: Call, error: Exception | None, waits: _Pace, tried: int, tries: int
+    ) -> Choice:
+        """Repeat or not, after an attempt in which the vendor failed `tries` times of `tried`."""
+        outcome = call.outcome
+        if not worth_repeating(call, error, self.on):
+            if call.attempt == 1 or outcome.verdict is Verdict.REFUSED:
+                return Choice(None, "", "")  # nothing to tell, or told by whoever refused
+            return Choice(None, "gave_up", f"{outcome.reason} can't be mended by repeating")
+        if tried + tries > self.attempts:  # the next attempt is likely to cost as many
+            if self.attempts == 1:
+                return Choice(None, "", "")
+            inner = tried - call.attempt
+            own = f", {inner} of them made below @retry" if inner > 0 else ""
+            why = f"gave up after {tried} tries{own} ({outcome.reason})"
+            return Choice(None, "gave_up", why)
+        if not self._is_safe(call, outcome):
+            return Choice(
+                None,
+                "retry_refused",
+                f"not repeated after {outcome.reason}: the request may have had its effect "
+                "(idempotent=True if it can't hurt)",
+            )
+        asked = outcome.retry_after
+        if asked is not None and asked > self.max_wait:
+            return Choice(
+                None,
+                "retry_refused",
+                f"not repeated after {outcome.reason}: the next attempt is due in {asked:.3g} s, "
+                f"more than max_wait={self.max_wait:g}",
+            )
+        pause = jittered(waits.next(error), asked)
+        left = call.time_left()
+        if left is not None and pause >= left:
+            return Choice(
+                None,
+                "retry_refused",
+                f"not repeated after {outcome.reason}: the next attempt is due in {pause:.3g} s, "
+                f"and {max(left, 0.0):.3g} s are left",
+            )
+        if self.observes(call):
+            why = f"would wait {pause:.3g} s and repeat after {outcome.reason}"
+            return Choice(None, "would_retry", why)
+        if self.budget is not None and not self.budget.take():
+            return Choice(
+                None,
+                "retry_refused",
+                f"not repeated after {outcome.reason}: retries are "
+                f"{self.budget.share:.0%} of recent calls already",
+            )
+        why = f"try {tried} of {self.attempts} failed ({outcome.reason}), waits {pause:.3g} s"
+        return Choice(pause, "retry", why)
+
+    def _is_safe(self, call: Call, outcome: Outcome) -> bool:
+        """Can the vendor bear to get this attempt's requests twice?"""
+        if self.idempotent:
+            return True
+        if not call.attempt_exchanges():
+            # Nothing was seen of what it sent: only a refusal, or the user, says that it had no
+            # effect; of a passing fault the function's author is trusted to know.
+            if outcome.verdict is Verdict.BROKEN:
+                return self.idempotent is None and isinstance(call.judged, self.on)
+            was_turned_away = outcome.verdict in (Verdict.THROTTLED, Verdict.REFUSED)
+            return was_turned_away or self.idempotent is None
+        return is_repeatable(call) if self.idempotent is None else had_no_effect(call)
+
+
+class _Pace:
+    """The waits of one call, in order. A generator that ends or fails leaves its last one."""
+
+    __slots__ = ("_first", "_generator", "_last", "_longest")
+
+    def __init__(self, waits: Waits, longest: float) -> None:
+        self._generator = waits()
+        # backoff's generators give None first, to be sent to; a plain one gives its first wait.
+        self._first: float | None = next(self._generator, None)
+        self._last = 1.0
+        self._longest = longest
+
+    def next(self, error: Exception | None) -> float:
+        """Seconds, from 0 to the longest."""
+        first, self._first = self._first, None
+        try:
+            wait = float(self._generator.send(error) if first is None else first)
+        except Exception:  # the vendor's error is worth more to the caller than this one
+            return self._last
+        if wait == wait:  # no NaN
+            self._last = min(max(0.0, wait), self._longest)
+        return self._last
+
+
+def _waits(wait: object) -> Waits:
+    """A maker of generators of seconds, backoff's or plain ones."""
+    if isinstance(wait, (int, float, timedelta)) and not isinstance(wait, bool):
+        seconds = options.seconds(wait, "retry(wait)", zero=True)
+        return lambda: backoff.constant(seconds)  # type: ignore[arg-type]  # it says int, takes float
+    if isinstance(wait, (list, tuple)):
+        times = [options.seconds(one, "retry(wait)", zero=True) for one in wait]
+        if not times:
+            raise ConfigurationError("retry(wait=()): give at least one time in seconds.")
+        return lambda: backoff.constant(_then(times))
+    if callable(wait) and not isinstance(wait, type):
+        name = getattr(wait, "__name__", None) or repr(wait)
+        try:
+            value = next(wait())
+        except Exception as error:
+            raise ConfigurationError(
+                f"retry(wait={name}): use a wait generator of backoff, such as backoff.expo, or "
+                f"seconds ({type(error).__name__}: {error})."
+            ) from None
+        # None: a generator of backoff, which gives waits for what is sent to it.
+        if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float))):
+            raise ConfigurationError(f"retry(wait={name}) gave {value!r}: it must give seconds.")
+        return wait
+    raise ConfigurationError(
+        f"retry(wait={wait!r}): use backoff.expo, backoff.fibo, seconds, or a list of seconds."
+    )
+
+
+def _then(times: list[float]) -> Iterable[float]:
+    yield from times
+    while True:
+        yield times[-1]
+
+
+@overload
+def retry(function: Callable[P, R], /) -> Decorated[P, R]: ...
+
+
+@overload
+def retry(
+    attempts: int = 3,
+    *,
+    wait: Waits | Seconds | Sequence[float] = backoff.expo,
+    max_wait: Seconds = 60,
+    on: type[Exception] | Sequence[type[Exception]] | None = None,
+    budget: float | None = 0.2,
+    idempotent: bool | None = None,
+    mode: str = "enforce",
+) -> Retry: ...
+
+
+def retry(*given: Any, **chosen: Any) -> Any:
+    """Repeat calls that failed in transit, or that the vendor asked to come later.
+
+    Never repeated: the caller's mistakes, refusals of our own (but a quota's whose wait fits), and
+    requests that may have had their effect (POST or PATCH without an Idempotency-Key, timed out
+    or answered with a server error).
+
+    attempts: tries that the vendor may see in all (3), those of an SDK's own retries included;
+        1 means no retry.
+    wait: seconds before each retry: a wait generator of backoff (`backoff.expo`: 1, 2, 4 …) or of
+        your own, a number, or a list; the last value repeats. Full jitter picks a time between 0
+        and that.
+        A vendor's Retry-After is a floor: jitter is only added to it.
+    max_wait: the longest of these waits in seconds (60); a vendor that asks for more gets no retry.
+    on: exceptions to repeat as well. A mistake (a 404, a TypeError) is repeated only if its class
+        stands here; Exception does not stand for it.
+    budget: retries stay under this share of the recent calls (0.2), over all functions that share
+        the policy; the first 10 in a minute are free. None: no bound.
+    idempotent: True says that repeating can't hurt; False that nothing may be repeated which the
+        vendor did not turn away; None (default) goes by the HTTP method.
+    mode: "observe" repeats nothing and records what it would have repeated.
+
+    The last error is raised unchanged, with the story of its attempts as a note.
+    """
+    return policy_or_decorated(Retry, "retry", given, chosen)
