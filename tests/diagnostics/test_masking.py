@@ -1,0 +1,311 @@
+from __future__ import annotations
+
+import json
+import traceback
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from resilient.diagnostics.masking import MASK, RULES, Figures, is_sensitive, mask, masked
+
+SECRET = "s3cr3t"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Authorization: Bearer s3cr3t", "Authorization: ***"),
+        ("Authorization: s3cr3t", "Authorization: ***"),
+        ("Authorization: Bearer s3cr3t failed with 401", "Authorization: *** failed with 401"),
+        ("authorization: token s3cr3t\nAccept: */*", "authorization: ***\nAccept: */*"),
+        ("Proxy-Authorization: Basic czNjcjN0\nHost: x", "Proxy-Authorization: ***\nHost: x"),
+        ('Authorization: Digest username="u", response="s3cr3t"\nA: b', "Authorization: ***\nA: b"),
+        ('Authorization: Token token="s3cr3t"', "Authorization: ***"),
+        ("{'Authorization': 'Bearer s3cr3t', 'A': 'b'}", "{'Authorization': '***', 'A': 'b'}"),
+        ("{'authorization': b'Bearer s3cr3t', 'A': 1}", "{'authorization': b'***', 'A': 1}"),
+        ('{"Authorization": "Bearer s3cr3t", "A": 1}', '{"Authorization": "***", "A": 1}'),
+        ("[('Authorization', 'Bearer s3cr3t'), ('A', 1)]", "[('Authorization', '***'), ('A', 1)]"),
+        (
+            r"send: b'GET /\r\nAuthorization: Bearer s3cr3t\r\nHost: x\r\n'",
+            r"send: b'GET /\r\nAuthorization: ***\r\nHost: x\r\n'",
+        ),
+        ("curl -H 'Authorization: Bearer s3cr3t' https:", "curl -H 'Authorization: ***' https:"),
+        ("X-API-Key: s3cr3t", "X-API-Key: ***"),
+        ("X-Vault-Token: s3cr3t", "X-Vault-Token: ***"),
+        ("Ocp-Apim-Subscription-Key: s3cr3t", "Ocp-Apim-Subscription-Key: ***"),
+        ("X-Hub-Signature-256: sha256=s3cr3t", "X-Hub-Signature-256: ***"),
+        ("Cookie: a=s3cr3t; b=s3cr3t\nA: b", "Cookie: ***\nA: b"),
+        ("Set-Cookie: sid=s3cr3t; Path=/", "Set-Cookie: ***"),
+        ("curl -H 'Cookie: a=s3cr3t; b=c' https://x", "curl -H 'Cookie: ***' https://x"),
+        ("get(cookies={'a': 's3cr3t', 'b': {'c': ']'}}, n=1)", "get(cookies={***}, n=1)"),
+        ("<Cookie sid=s3cr3t for api.x.com/>", "<Cookie sid=*** for api.x.com/>"),
+        ("rejected Bearer abcd1234efgh5678", "rejected Bearer ***"),
+        ("rejected Basic dXNlcjpwYXNzd29yZA==", "rejected Basic ***"),
+    ],
+)
+def test_headers_are_masked(text: str, expected: str) -> None:
+    assert mask(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("https://bob:s3cr3t@host/p?x=1", "https://bob:***@host/p?x=1"),
+        ("redis://:s3cr3t@host:6379/0", "redis://:***@host:6379/0"),
+        ("amqp+ssl://bob:p@s3cr3t@host//vhost", "amqp+ssl://bob:***@host//vhost"),
+        ("postgres://bob:pa/s3cr3t@host/db", "postgres://bob:***@host/db"),
+        ("https://s3cr3t@github.com/x.git", "https://***@github.com/x.git"),
+        (r'{"url": "https:\/\/bob:s3cr3t@host"}', r'{"url": "https:\/\/bob:***@host"}'),
+        ("next=https%3A%2F%2Fbob%3As3cr3t%40host%2F", "next=https%3A%2F%2Fbob%3A***%40host%2F"),
+        ("https://a:s3cr3t@x https://b:s3cr3t@y", "https://a:***@x https://b:***@y"),
+    ],
+)
+def test_credentials_in_urls_are_masked(text: str, expected: str) -> None:
+    assert mask(text) == expected
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("token", "access_token", "refresh_token", "X-Auth-Token", "githubToken", "TOKEN"),
+        *("api_key", "apikey", "api-key", "apiKey", "OPENAI_API_KEY", "secret_access_key"),
+        *("client_secret", "secret", "password", "passwd", "pwd", "DB_PASS", "password2"),
+        *("signature", "sig", "X-Amz-Signature", "jwt", "credentials", "client_assertion"),
+    ],
+)
+@pytest.mark.parametrize(
+    "text",
+    [
+        "failed with {}=s3cr3t, giving up",
+        "{}: s3cr3t",
+        "GET /x?a=1&{}=s3cr3t&b=2 failed",
+        "{}%3Ds3cr3t%26b%3D2",
+        "{}%253Ds3cr3t%2526b%253D2",
+        "%7B%22{}%22%3A%22s3cr3t%22%2C%22b%22%3A2%7D",
+        '{{"{}": "s3cr3t", "b": 2}}',
+        '{{"{}":"s3cr3t","b":2}}',
+        r'"{{\"{}\": \"s3cr3t\", \"b\": 2}}"',
+        r'"{{\\\"{}\\\": \\\"s3cr3t\\\", \\\"b\\\": 2}}"',
+        "{{'{}': 's3cr3t', 'b': 2}}",
+        "{{b'{}': b's3cr3t', b'b': 2}}",
+        "[('{}', 's3cr3t'), ('b', 2)]",
+        "login({}='s3cr3t', b=2)",
+        "Config({}=s3cr3t, b=2)",
+        "    {} = 's3cr3t'",
+        "    def login({}: str = 's3cr3t', b=2):",
+        "    environ['{}'] = \"s3cr3t\"",
+        "{}=s3cr3t,b=2",
+        "{}=s3cr3t; b=2",
+        "{}=\x1b[1ms3cr3t\x1b[0m b=2",
+        "\x1b[35m{}\x1b[0m \x1b[1m=\x1b[0m \x1b[36m's3cr3t'\x1b[0m",
+        "{}: ['s3cr3t', 's3cr3t']",
+    ],
+)
+def test_named_values_are_masked_in_every_notation(name: str, text: str) -> None:
+    before, after = text.replace("s3cr3t", "\0", 1).format(name).split("\0")
+    assert mask(text.format(name)) in (
+        f"{before}***{after}",
+        # What stands in brackets is one value.
+        f"{name}: [***]",
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "token_count=5, max_tokens=7",
+        '{"token_type": "bearer", "total_tokens": 12}',
+        "password reset sent",
+        "the token has expired",
+        "Bearer token required, Basic authentication is off",
+        "id 123e4567-e89b-12d3-a456-426614174000",
+        "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+        "cache key=github.repos",
+        "design=flat, secretary: Bob, tokenizer=bpe",
+        "token=None password='' secret: null",
+        "https://host:8080/a@b?user=c@d",
+        "http://[::1]:80/@x",
+        "mail to bob@host: ok",
+        "def login(token: str, password: bytes) -> None:",
+        "['token', 'user']",
+        "",
+    ],
+)
+def test_innocent_text_stays(text: str) -> None:
+    assert mask(text) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        r'{"password": "a\"s3cr3t", "b": 2}',
+        r'{"password": "a\\", "b": 2}',
+        '"' + r"{\"password\": \"a\\\"s3cr3t\", \"b\": 2}" + '"',
+    ],
+    ids=["quote", "backslash", "quote, a level deeper"],
+)
+def test_json_with_escapes_is_masked_up_to_the_true_end_of_the_value(text: str) -> None:
+    data = json.loads(mask(text))
+    data = json.loads(data) if isinstance(data, str) else data
+    assert data == {"password": MASK, "b": 2}
+
+
+def test_a_value_whose_quote_is_never_closed_is_masked_to_the_end_of_its_line() -> None:
+    assert mask('password="s3cr3t and more\nnext line') == 'password="***\nnext line'
+
+
+def test_a_password_with_delimiters_is_masked_as_a_whole() -> None:
+    assert mask("password=a,b;c&s3cr3t next=1") == "password=*** next=1"
+
+
+def test_triple_quoted_values_are_masked() -> None:
+    assert mask("password = '''s3cr3t'''") == "password = '''***'''"
+
+
+def test_private_keys_are_masked_over_many_lines() -> None:
+    text = "-----BEGIN RSA PRIVATE KEY-----\nMIIEow\ns3cr3t\n-----END RSA PRIVATE KEY-----\nok"
+    assert mask(text) == "-----BEGIN RSA PRIVATE KEY-----***-----END RSA PRIVATE KEY-----\nok"
+
+
+def test_a_letter_that_grows_when_lowered_does_not_shift_the_mask() -> None:
+    assert mask("İİİ token=s3cr3t İ") == "İİİ token=*** İ"
+
+
+def test_secrets_in_tracebacks_are_masked() -> None:
+    def login(password: str) -> None:
+        raise ValueError(f"bad login: password={password}, url=https://u:{password}@host")
+
+    try:
+        login(password=SECRET)
+    except ValueError:
+        text = mask(traceback.format_exc())
+    assert SECRET not in text.replace("login(password=SECRET)", "")
+    assert "ValueError: bad login: password=***, url=https://u:***@host" in text
+
+
+def test_a_secret_of_any_shape_does_not_survive_a_query_string() -> None:
+    secret = "pa/ss?w&o=rd#1%"
+    assert mask(f"GET /?token={quote(secret, safe='')}&n=1") == "GET /?token=***&n=1"
+
+
+FRAGMENTS = st.sampled_from(
+    [
+        *(
+            "token",
+            "authorization",
+            "cookie",
+            "api_key",
+            "password",
+            "bearer ",
+            "Basic ",
+            "a",
+            "b1",
+        ),
+        *("=", ":", ": ", " = ", ",", ", ", ";", "&", "%3D", "%26", "%22", "%3A%2F%2F", "%40"),
+        *('"', "'", "\\", '\\"', "\n", "\r\n", "\\r\\n", " ", "(", ")", "[", "]", "{", "}"),
+        *("://", "https://", "@", "/", "\x1b[0m", "***", "None", "İ", "<Cookie ", ">", '"""'),
+        *("-----BEGIN PRIVATE KEY-----", "-----END", "str", "xyz123456789", "\ud800", "\0"),
+    ]
+)
+
+
+@given(st.lists(FRAGMENTS, max_size=30).map("".join))
+def test_masking_never_fails_and_masking_again_adds_no_more(text: str) -> None:
+    once = mask(text)
+    assert isinstance(once, str)
+    assert once != "(text withheld: it could not be masked)"
+    # It may move a little, where what is left of a hostile text reads in a new way, but it settles.
+    for _ in range(5):
+        once = mask(once)
+    assert mask(once) == once
+
+
+@given(st.text())
+def test_any_text_can_be_masked(text: str) -> None:
+    assert isinstance(mask(text), str)
+
+
+@given(st.text(alphabet=st.characters(codec="utf-8"), min_size=1))
+def test_any_json_value_of_a_sensitive_name_is_gone_and_the_json_holds(secret: str) -> None:
+    text = json.dumps({"password": secret, "n": 1})
+    assert json.loads(mask(text)) == {"password": MASK, "n": 1}
+    deeper = json.dumps({"body": text, "n": 1})
+    assert json.loads(json.loads(mask(deeper))["body"]) == {"password": MASK, "n": 1}
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        *("token=", "token=(", "token='", 'token=\\"', "://a:", "authorization: ", "cookie: '"),
+        *("https://", "%3a%2f%2fa%3a", "a", "\\", "'", "bearer a", "<cookie a=", "token,'"),
+        *("-----begin private key-----", '"token":"\\"', "token: str =", "token=&a", "(('", "a@:"),
+    ],
+)
+@pytest.mark.parametrize("start", ["", "token='", "token=("])
+def test_a_hostile_mebibyte_does_not_stall(pattern: str, start: str) -> None:
+    size = 1 << 20
+    assert isinstance(mask((start + pattern * size)[:size]), str)
+
+
+def test_text_that_cannot_be_masked_is_withheld() -> None:
+    class Broken(str):
+        def lower(self) -> str:
+            raise RuntimeError(SECRET)
+
+    assert SECRET not in mask(Broken(f"token={SECRET}"))
+
+
+def test_plain_data_is_masked_by_name_and_by_text() -> None:
+    class Unprintable:
+        def __repr__(self) -> str:
+            raise RuntimeError(SECRET)
+
+    data = {
+        "api_key": SECRET,
+        "passcode": 1234,
+        "token": None,
+        "has_password": True,
+        "note": [f"token={SECRET}", 5, 1.5],
+        "deep": {"tuple": (f"https://u:{SECRET}@h",)},
+        "odd": Unprintable(),
+        7: "seven",
+    }
+    assert masked(data) == {
+        "api_key": MASK,
+        "passcode": MASK,
+        "token": None,
+        "has_password": True,
+        "note": ["token=***", 5, 1.5],
+        "deep": {"tuple": ["https://u:***@h"]},
+        "odd": "<unprintable Unprintable>",
+        "7": "seven",
+    }
+
+
+def test_data_that_holds_itself_is_cut_off() -> None:
+    data: dict[str, object] = {"token": SECRET}
+    data["self"] = data
+    assert SECRET not in str(masked(data))
+
+
+def test_counts_by_name_stay() -> None:
+    stats = Figures({"errors": {"InvalidToken": 3}, "note": "token=s3cr3t"})
+    again = masked(masked(stats))
+    assert again == {"errors": {"InvalidToken": 3}, "note": "token=***"}
+
+
+@pytest.mark.parametrize("name", ["Authorization", "my_api_key", "userToken", "sas-sig", "pwd"])
+def test_names_of_secrets_are_known(name: str) -> None:
+    assert is_sensitive(name)
+
+
+@pytest.mark.parametrize("name", ["token_count", "user", "key", "design", "compass"])
+def test_other_names_are_not(name: str) -> None:
+    assert not is_sensitive(name)
+
+
+def test_each_rule_can_be_found_by_its_name() -> None:
+    names = [rule.name for rule in RULES]
+    assert len(set(names)) == len(names)
