@@ -1,0 +1,111 @@
+"""python -m tests.benchmarks: how fast the happy path is, side by side with its peers.
+
+Needs `pip install -e ".[bench]"`. A missed aim is printed and is no error: timings of a shared
+machine are read by people.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import time
+from collections.abc import Iterable
+from importlib.util import find_spec
+
+try:
+    from tests.benchmarks.measure import CALLS, Ratio, take_turns
+except ModuleNotFoundError as missing:
+    raise SystemExit(f"{missing.name} is not installed: pip install -e '.[bench]'") from None
+from tests.benchmarks import footprint
+from tests.benchmarks.contenders import COMPARISONS, GROUPS
+
+ROUNDS, FAST_ROUNDS = 120, 20
+KIB = 1024
+
+
+def main() -> None:
+    options = _options()
+    started = time.perf_counter()
+    print(f"Python {platform.python_version()}, {options.rounds} rounds of {CALLS} calls in turns")
+    groups = {name: GROUPS[name] for name in options.only or GROUPS}
+    times = take_turns(groups, rounds=options.rounds)
+    if times.missing:
+        modules = ", ".join(sorted(set(times.missing.values())))
+        print(f"left out, not installed: {modules}. Use pip install -e '.[bench]'")
+    ratios = [ratio for one in COMPARISONS if (ratio := times.ratio(one)) is not None]
+    _print_ratios(ratios)
+    if options.json:
+        times.suite().dump(options.json, replace=True)
+    if not options.only:
+        try:
+            _print_footprint(5 if options.fast else 15)
+        except (ImportError, RuntimeError) as error:
+            print(f"import, memory and threads were not measured: {error}")
+    print(f"\nmeasured in {time.perf_counter() - started:.0f} s")
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
+    parser.add_argument("--fast", action="store_true", help="fewer rounds, for a first impression")
+    parser.add_argument("--rounds", type=int, help=f"rounds of every contender, default {ROUNDS}")
+    parser.add_argument(
+        "--only", nargs="+", choices=list(GROUPS), metavar="GROUP", help=", ".join(GROUPS)
+    )
+    parser.add_argument("--json", metavar="FILE", help="keep the values for pyperf compare_to")
+    options = parser.parse_args()
+    if options.rounds is None:
+        options.rounds = FAST_ROUNDS if options.fast else ROUNDS
+    elif options.rounds < 2:
+        parser.error("--rounds: use 2 or more")
+    return options
+
+
+def _print_ratios(ratios: Iterable[Ratio]) -> None:
+    print(f"\n{'what':33}{'against':43}{'ns':>7}{'ns':>8}{'ratio':>8}{'half within':>15}{'aim':>8}")
+    for ratio in ratios:
+        one = ratio.comparison
+        low, high = ratio.spread
+        print(
+            f"{one.what:33}{one.against:43}{ratio.ours:7.0f}{ratio.peer:8.0f}{ratio.value:8.3f}"
+            f"{f'{low:.3f}-{high:.3f}':>15}{_aim(ratio.value, one.aim)}"
+        )
+
+
+def _print_footprint(rounds: int) -> None:
+    optional = [name for name in footprint.PYBREAKER_LOADS if find_spec(name)]
+    print()
+    _print_import("import resilient", footprint.import_ratio(rounds, footprint.PYBREAKER_LOADS))
+    if optional:
+        loaded = " and ".join(optional)
+        _print_import(
+            f"the same with {loaded}, which pybreaker loads if installed",
+            footprint.import_ratio(rounds),
+        )
+    print("memory of a function under the six decorators")
+    for calls, size in footprint.memory_per_function().items():
+        print(f"  after {calls:3} calls: {size / KIB:5.1f} KiB{_aim(size / KIB, 8, ' KiB')}")
+    threads = footprint.seconds_of_threads()
+    bare = threads["no breaker"]
+    print(f"{footprint.THREADS} threads call a function of {footprint.PAUSE * 1e3:.0f} ms")
+    print(f"  without a breaker: {bare:.2f} s")
+    print(
+        f"  through one resilient.breaker: {threads['resilient']:.2f} s"
+        f"{_aim(threads['resilient'] / bare, 1.2, ' times that')}"
+    )
+    print(f"  through one pybreaker.CircuitBreaker: {threads['pybreaker']:.2f} s")
+
+
+def _print_import(what: str, figures: tuple[float, float, float]) -> None:
+    ours, peer, ratio = figures
+    print(
+        f"{what}: {ours * 1e3:.0f} ms, {ratio:.2f} of import requests, loguru "
+        f"({peer * 1e3:.0f} ms){_aim(ratio, 1.3)}"
+    )
+
+
+def _aim(value: float, aim: float, unit: str = "") -> str:
+    return f"  <= {aim:g}{unit}{'' if value <= aim else '  MISSED'}"
+
+
+if __name__ == "__main__":
+    main()
