@@ -3,9 +3,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from resilient.call import current, listeners
 from resilient.diagnostics import logs
+
+# How long an example takes is the machine's business.
+settings.register_profile("resilient", deadline=None)
+settings.load_profile("resilient")
 
 
 @pytest.fixture(autouse=True)
