@@ -88,7 +88,7 @@ class CircuitBreaker(SwitchingBreaker):
 
     def call(self, func: Callable[..., T], *args: Any, **kwargs: Any) -> T:
         """Call `func` if the state admits it, and learn from how that goes."""
-        admission = self._admit()
+        admission = self._enter()
         try:
             if self._own_listeners:
                 self._tell("before_call", func, *args, **kwargs)
@@ -104,6 +104,10 @@ class CircuitBreaker(SwitchingBreaker):
             return cast("T", self._watch(result, admission))
         self._succeed(admission)
         return result
+
+    def _enter(self) -> Admission:
+        """Let a call of `call` in, or raise BreakerOpen."""
+        return self._admit()
 
     def _watch(
         self, generator: Generator[Any, Any, Any], admission: Admission
@@ -142,9 +146,12 @@ class CircuitBreaker(SwitchingBreaker):
             self._excuse(admission)
             return
         trip = self._fail(admission, error, type(error).__name__)
-        if trip is not None and self._throw_new_error_on_trip:
+        if trip is not None and self._throws_on_trip():
             refusal = self._refusal(trip, self.remaining())
             raise refusal.with_traceback(error.__traceback__) from error
+
+    def _throws_on_trip(self) -> bool:
+        return bool(self._throw_new_error_on_trip)
 
     def is_system_error(self, exception: BaseException) -> bool:
         """Is this exception a sign of malfunction, by `exclude`?"""

@@ -225,6 +225,21 @@ class Breaker(Policy, CircuitBreaker):  # type: ignore[misc]  # __call__ and __i
             return "isolated by an operator", "It stays so until reset(); add @fallback meanwhile."
         return _BUSY[text], "Add @fallback, or try again in a moment."
 
+    def _enter(self) -> Admission:
+        """Let a call of pybreaker's `call` in; one that only observes lets in all of them."""
+        try:
+            return self._admit()
+        except BreakerOpen as refusal:
+            if self.mode != "observe":
+                raise
+            state, _ = self._refusal_words(str(refusal), refusal.retry_after)
+        text = f"would be refused: breaker {state}"
+        listeners.announce("would_break", self.name or self._label, text)
+        return Admission(_NO_ERA, 0.0)
+
+    def _throws_on_trip(self) -> bool:
+        return super()._throws_on_trip() and self.mode != "observe"
+
     def _excuse(self, admission: Admission) -> None:
         self._give_back(admission)
 

@@ -847,6 +847,38 @@ def test_isolated_breaker_that_observes_only_says_so(
     assert steps[-1].text == "would be refused: breaker isolated by an operator"
 
 
+def down() -> None:
+    raise DOWN
+
+
+def test_pybreakers_own_call_is_not_refused_either_by_one_that_observes(
+    clock: FakeClock, steps: RecordedSteps
+) -> None:
+    observing = breaker(fail_max=2, success_threshold=1, mode="observe", name="github")
+    for _ in range(4):
+        with pytest.raises(ConnectionError):
+            observing.call(down)
+    assert observing.current_state == "open"
+    assert steps.of("would_break")[0].label == "github"
+    assert len(steps.of("would_break")) == 2
+    clock.advance(31)
+    assert observing.call(lambda: "fine") == "fine"
+    assert observing.current_state == "closed"
+    observing.isolate()
+    assert observing.call(lambda: "fine") == "fine"
+    assert steps[-1].text == "would be refused: breaker isolated by an operator"
+
+
+def test_one_that_observes_keeps_the_error_that_trips_it() -> None:
+    observing = breaker(fail_max=1, throw_new_error_on_trip=True, mode="observe")
+    with pytest.raises(ConnectionError):
+        observing.call(down)
+    assert observing.current_state == "open"
+    enforcing = breaker(fail_max=1, throw_new_error_on_trip=True)
+    with pytest.raises(BreakerOpen):
+        enforcing.call(down)
+
+
 # As a pybreaker
 
 
