@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
-from resilient.http.ratelimit import retry_after_of
+from resilient.call import Exchange
+from resilient.http.ratelimit import Limits, read_limits
 
 
 def causes_of(error: BaseException, *, contexts: bool = True) -> Iterator[BaseException]:
@@ -25,9 +26,10 @@ def causes_of(error: BaseException, *, contexts: bool = True) -> Iterator[BaseEx
         seen.add(id(link))
         yield link
         # requests keeps urllib3's error in args, urllib3 the socket's in `reason`, botocore in
-        # the arguments of its message.
+        # the arguments of its message, boto3's transfers in `last_exception`.
         kept = read(link, "kwargs")
         parts = [*link.args, read(link, "reason"), isinstance(kept, dict) and kept.get("error")]
+        parts.append(read(link, "last_exception"))
         waiting.extend(part for part in parts if isinstance(part, BaseException))
         waiting.append(link.__cause__)
         if contexts and not link.__suppress_context__:
@@ -43,11 +45,15 @@ def read(source: object, name: str) -> Any:
 
 
 def sdk_code(error: BaseException) -> str | None:
+    """What the vendor calls this failure, as an SDK keeps it; None if it says nothing."""
     response = read(error, "response")
-    if isinstance(response, Mapping):
-        detail = response.get("Error")
-        code = detail.get("Code") if isinstance(detail, Mapping) else response.get("error")
-    else:
+    # botocore's response is a mapping; slack_sdk's holds one.
+    said = response if isinstance(response, Mapping) else read(response, "data")
+    code: object = None
+    if isinstance(said, Mapping):
+        detail = said.get("Error")
+        code = detail.get("Code") if isinstance(detail, Mapping) else said.get("error")
+    if not isinstance(code, str):
         code = read(error, "code")
     return code if isinstance(code, str) else None
 
@@ -99,10 +105,25 @@ def headers_of(response: object) -> Mapping[str, str]:
     return cast("Mapping[str, str]", headers) if readable else {}
 
 
-def wait_asked_by(error: BaseException, headers: Mapping[str, str]) -> float | None:
-    """Seconds to wait, by the headers or by what an SDK has read from them."""
-    asked = retry_after_of(headers)
+def wait_asked(limits: Limits) -> float | None:
+    """Seconds to wait: by Retry-After, or after a refusal for rate until the quota is back."""
+    if limits.retry_after is None and limits.throttled:
+        return limits.wait or None
+    return limits.retry_after
+
+
+def wait_asked_by(error: BaseException, limits: Limits) -> float | None:
+    """The same, by an SDK's error too, which may have read it from headers that we don't see."""
+    asked = wait_asked(limits)
     said = read(error, "retry_after")
     if asked is None and isinstance(said, (int, float)) and not isinstance(said, bool):
         return float(said) if said >= 0 else None
     return asked
+
+
+def limits_in(status: int, headers: Mapping[str, str], last: Exchange | None) -> Limits:
+    """What an answer says of rates, with what was seen of its body if it was `last`'s."""
+    if last is None or last.status != status:
+        return read_limits(status, headers)
+    # Some vendors are known by their host.
+    return read_limits(status, headers, last.excerpt, url=f"https://{last.host}/")

@@ -115,9 +115,20 @@ class Exchange:
     started: monotonic seconds. elapsed: seconds until the headers were there, None before that.
     status, headers: None until an answer has come; headers are looked up in any case.
     repeatable: may the request be sent twice (an idempotent method, or an Idempotency-Key)?
+    excerpt: the beginning of a refusal's body, where its status alone is ambiguous; it is read for
+    error codes and never shown.
     """
 
-    __slots__ = ("elapsed", "headers", "host", "method", "repeatable", "started", "status")
+    __slots__ = (
+        "elapsed",
+        "excerpt",
+        "headers",
+        "host",
+        "method",
+        "repeatable",
+        "started",
+        "status",
+    )
 
     def __init__(self, method: str, host: str, started: float) -> None:
         self.method = method
@@ -127,6 +138,7 @@ class Exchange:
         self.elapsed: float | None = None
         self.status: int | None = None
         self.headers: Mapping[str, str] | None = None
+        self.excerpt = b""
 
     def __repr__(self) -> str:
         return f"<Exchange {self.method} {self.host} {self.status or 'unanswered'}>"
@@ -149,7 +161,7 @@ class Step(NamedTuple):
     kind: str
     label: str
     text: str
-    facts: Mapping[str, Any]
+    facts: dict[str, Any]
     at: float
 
 
@@ -159,6 +171,9 @@ class Gate:
     def next_request(self, call: Call) -> None:
         """Wait for room, or raise Refused."""
         raise NotImplementedError
+
+    def answered(self, call: Call, exchange: Exchange) -> None:
+        """Hear of an answer as soon as its headers are there; any thread of the call may tell."""
 
 
 class Call:
@@ -304,12 +319,16 @@ class Call:
             around.rests_on_degraded = True
             around = around.parent
 
-    def report(self, kind: str, text: str, **facts: Any) -> None:
-        """Tell the listeners, and keep it for the story and the stats."""
+    def report(self, kind: str, text: str, **facts: Any) -> Step:
+        """Tell the listeners, and keep it for the story and the stats.
+
+        Who reports something that begins may add to the step's facts when it has ended.
+        """
         step = Step(kind, self.target.label, text, facts, clock.monotonic() - self.started)
         steps = self.__dict__.setdefault("steps", [])
         steps.append(step)
         listeners.tell(self, step)
+        return step
 
     def story(self) -> str:
         """What happened, in one line."""

@@ -32,8 +32,14 @@ class Handle:
         return self._target.label
 
     def stats(self) -> dict[str, Any]:
-        """The function's figures as plain data: see FunctionStats.snapshot."""
-        return self._stats.snapshot()
+        """The function's figures as plain data: see FunctionStats.snapshot.
+
+        Policies add what they know now, such as "throttle": see ThrottleView.
+        """
+        figures = self._stats.snapshot()
+        for policy in self.policies:
+            figures.update(policy.figures(self._target))
+        return figures
 
     def policy(self, kind: str) -> Any:
         """The outermost policy of a kind, such as "breaker"."""
@@ -49,8 +55,8 @@ class Handle:
 
     @property
     def throttle(self) -> Any:
-        """The function's throttle."""
-        return self.policy("throttled")
+        """What the function's throttle knows now: limit, remaining, resets_at, waiting …"""
+        return self.policy("throttled").view_of(self._target)
 
     @property
     def cache(self) -> Any:

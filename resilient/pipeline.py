@@ -25,9 +25,10 @@ from resilient.forking import keep_forkable
 from resilient.handle import Handle, name_of, unwrapped
 from resilient.http import observe
 from resilient.registry import FunctionStats, registry
+from resilient.repeating import failed_tries
 from resilient.stack import oddities, put_on_top
 from resilient.timing import BATCH, clock
-from resilient.verdict import PLAIN_TYPES, failed_tries, judge_error, judge_result
+from resilient.verdict import PLAIN_TYPES, judge_error, judge_result
 
 P = ParamSpec("P")
 Q = ParamSpec("Q")
@@ -85,6 +86,10 @@ class Policy:
 
     def settings(self) -> Mapping[str, object]:
         """The options in force, by name, for `explain`."""
+        return {}
+
+    def figures(self, target: Target) -> Mapping[str, object]:
+        """What the policy knows of a function now, as plain data for its stats."""
         return {}
 
     def observes(self, call: Call) -> bool:

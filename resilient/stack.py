@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, Protocol, TypeVar
+
+from resilient.call import Target
 
 
 class Member(Protocol):
@@ -18,6 +20,9 @@ class Member(Protocol):
 
     def unfold(self: _M) -> Sequence[_M]:
         """The policies that this one stands for, outermost first."""
+
+    def figures(self, target: Target) -> Mapping[str, object]:
+        """What it knows of a function now, as plain data for its stats."""
 
 
 _M = TypeVar("_M", bound=Member)

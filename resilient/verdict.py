@@ -20,15 +20,17 @@ from typing import Any, TypeVar
 from resilient.answers import (
     causes_of,
     headers_of,
+    limits_in,
     read,
     status_of_error,
     status_of_response,
+    wait_asked,
     wait_asked_by,
 )
 from resilient.call import Call, Exchange, Outcome, Verdict
 from resilient.errors import ConfigurationError, Refused
-from resilient.http.ratelimit import looks_rate_limited, retry_after_of
-from resilient.known_errors import is_summary, never_left, verdict_of_type
+from resilient.http.ratelimit import Limits, read_limits
+from resilient.known_errors import is_bad_address, is_summary, verdict_of_type
 
 Rule = Callable[[Any], "Verdict | Outcome | None"]
 _E = TypeVar("_E", bound=Exception)
@@ -96,14 +98,15 @@ def judge_error(call: Call, error: BaseException) -> Outcome:
 def judge_result(call: Call, result: object) -> Outcome:
     """What an attempt that returned means; kept on the call."""
     status = status_of_response(result)
+    exchanges = call.attempt_exchanges()
+    last = exchanges[-1] if exchanges else None
     if status is None:
-        exchanges = call.attempt_exchanges()
-        outcome = _of_exchange(exchanges[-1] if exchanges else None)
+        outcome = _of_exchange(last)
     else:
         try:
-            outcome = _of_answer(status, headers_of(result))
+            outcome = _of_answer(status, headers_of(result), last)
         except Exception:  # a class of somebody's whose headers can't be read
-            outcome = _of_answer(status, {})
+            outcome = _of_answer(status, {}, last)
     # A caller's mistake that did not raise is an answer which the function dealt with.
     if outcome is not None and outcome.verdict is not Verdict.MISTAKE:
         call.outcome = outcome
@@ -130,61 +133,30 @@ PLAIN_TYPES = frozenset(
 """Types that can't be a response: results of these need no look."""
 
 
-def is_repeatable(call: Call) -> bool:
-    """May the newest attempt be run again as far as the vendor is concerned?
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})  # RFC 9110 15.4
 
-    False if it sent a request that is not idempotent (RFC 9110 9.2.2) and that worked or whose
-    effect is unknown: it was not answered, or with a server error. A 429 or 503 refused it, so
-    nothing happened; nor did it if there was no connection to send it on.
-    """
-    return all(exchange.repeatable for exchange in _with_effect(call))
+# 521 to 524 are Cloudflare's: the origin is down, slow or out of reach.
+_PASSING_STATUSES = frozenset({408, 502, 503, 504, 521, 522, 523, 524})
 
 
-def had_no_effect(call: Call) -> bool:
-    """Did the vendor surely do nothing in the newest attempt? Needs exchanges that were seen."""
-    return bool(call.attempt_exchanges()) and not _with_effect(call)
-
-
-def _with_effect(call: Call) -> list[Exchange]:
-    """The newest attempt's requests that worked, or may have."""
-    exchanges = list(call.attempt_exchanges())
-    if exchanges and exchanges[-1].status is None and never_left(call.judged):
-        exchanges.pop()
-    return [exchange for exchange in exchanges if _may_have_worked(exchange)]
-
-
-def failed_tries(call: Call) -> int:
-    """How often the vendor failed in the newest attempt, as its own retries show; at least 1."""
-    seen = sum(_speaks_of_failure(exchange) for exchange in call.attempt_exchanges())
-    return max(1, seen, call.repeated)
-
-
-def _may_have_worked(exchange: Exchange) -> bool:
-    status = exchange.status
-    return status is None or (status >= 500 and status != 503) or status < 400
-
-
-def _speaks_of_failure(exchange: Exchange) -> bool:
-    status = exchange.status
-    return status is None or status >= 500 or status == 429
-
-
-def _verdict_of_status(status: int, headers: Mapping[str, str]) -> Verdict | None:
+def _verdict_of_status(status: int, limits: Limits) -> Verdict | None:
     """What an answer with this status means; None below 400."""
     if status < 400:
         return None
-    if looks_rate_limited(status, headers):
+    if limits.throttled:
         return Verdict.THROTTLED
-    if status in (408, 502, 503, 504):
+    if status in _PASSING_STATUSES:
         return Verdict.TRANSIENT
     return Verdict.BROKEN if status >= 500 else Verdict.MISTAKE
 
 
-def _of_answer(status: int, headers: Mapping[str, str]) -> Outcome | None:
-    verdict = _verdict_of_status(status, headers)
-    if verdict is None:
+def _of_answer(status: int, headers: Mapping[str, str], last: Exchange | None) -> Outcome | None:
+    """What an answer means; None if it is no failure. last: the final exchange of the attempt."""
+    if status < 400:
         return None
-    return Outcome(verdict, str(status), retry_after_of(headers), status)
+    limits = limits_in(status, headers, last)
+    verdict = _verdict_of_status(status, limits)
+    return verdict and Outcome(verdict, str(status), wait_asked(limits), status)
 
 
 def _judged(error: BaseException, exchanges: Sequence[Exchange]) -> Outcome:
@@ -198,26 +170,40 @@ def _judged(error: BaseException, exchanges: Sequence[Exchange]) -> Outcome:
     seen = _of_exchange(last)
     for link in causes_of(error):
         verdict = verdict_of_type(link)
+        if is_bad_address(link) and _was_sent_on(exchanges):
+            return Outcome(Verdict.BROKEN, type(link).__name__)
         status = status_of_error(link)
         headers = headers_of(read(link, "response")) or headers_of(link)
         if not headers and last is not None:
             headers = last.headers or {}
         if status is not None:
-            if verdict is not Verdict.THROTTLED:
-                verdict = _verdict_of_status(status, headers) or verdict or Verdict.BROKEN
-            return Outcome(verdict, str(status), wait_asked_by(link, headers), status)
+            limits = limits_in(status, headers, last)
+            told = _verdict_of_status(status, limits)
+            if verdict is Verdict.THROTTLED:  # the SDK knows better
+                limits = limits._replace(throttled=True)
+            # A code that speaks of a passing fault explains a 400; a 500 speaks for itself.
+            elif not (verdict is Verdict.TRANSIENT and told is Verdict.MISTAKE):
+                verdict = told or verdict or Verdict.BROKEN
+            return Outcome(verdict, str(status), wait_asked_by(link, limits), status)
         if seen and is_summary(link):
             return seen
         if verdict is Verdict.TRANSIENT or verdict is Verdict.THROTTLED or (verdict and not seen):
-            return Outcome(verdict, type(link).__name__, wait_asked_by(link, headers))
+            limits = read_limits(0, headers)._replace(throttled=verdict is Verdict.THROTTLED)
+            return Outcome(verdict, type(link).__name__, wait_asked_by(link, limits))
     return seen or Outcome(Verdict.BROKEN, type(error).__name__)
+
+
+def _was_sent_on(exchanges: Sequence[Exchange]) -> bool:
+    """Did the vendor name the address of what was to come next, or of the request under way?"""
+    answered = [one.status for one in exchanges[-2:] if one.status is not None]
+    return bool(answered) and answered[-1] in _REDIRECTS
 
 
 def _of_exchange(last: Exchange | None) -> Outcome | None:
     """What an exchange says that failed; None for one that did not, or was not answered."""
     if last is None or last.status is None:
         return None
-    return _of_answer(last.status, last.headers or {})
+    return _of_answer(last.status, last.headers or {}, last)
 
 
 def _by_rule(error: BaseException) -> Outcome | None:
@@ -233,8 +219,9 @@ def _by_rule(error: BaseException) -> Outcome | None:
         except Exception:
             said = None
         if isinstance(said, Verdict):
-            headers = headers_of(read(error, "response"))
-            return Outcome(said, type(error).__name__, wait_asked_by(error, headers))
+            limits = read_limits(0, headers_of(read(error, "response")))
+            limits = limits._replace(throttled=said is Verdict.THROTTLED)
+            return Outcome(said, type(error).__name__, wait_asked_by(error, limits))
         if isinstance(said, Outcome):
             return said
     return None

@@ -110,7 +110,7 @@ def test_throttled_pauses_nobody(
         failing(vendor.url, 1, fetch)
         fetch(vendor.url)
     assert clock.slept == []
-    assert steps.kinds() == ["would_pause"]
+    assert steps.kinds() == ["would_pause", "would_throttle"]
     assert "for 30 s" in steps[0].text
 
 

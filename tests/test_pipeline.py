@@ -316,7 +316,8 @@ def test_the_handle_gives_figures_policies_and_the_function() -> None:
     assert len(handle.cache) == 0
     assert handle.breaker is handle.policies[3]
     assert handle.breaker.current_state == "closed"
-    assert handle.throttle is handle.policies[4]
+    assert handle.throttle.limit == 9
+    assert handle.stats()["throttle"]["waiting"] == 0
     assert handle.policy("retry") is handle.policies[2]
     assert repr(handle) == "<resilient vendor.add: service, cached, retry, breaker, throttled>"
 

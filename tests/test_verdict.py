@@ -28,8 +28,9 @@ from resilient.errors import (
     RateLimited,
 )
 from resilient.pipeline import Handler, Policy
+from resilient.repeating import had_no_effect, is_repeatable
 from resilient.testing import FakeClock, ScriptedVendor, fake_clock
-from resilient.verdict import forget_rule, had_no_effect, is_repeatable, judge, rule
+from resilient.verdict import forget_rule, judge, rule
 
 OK, MISTAKE, TRANSIENT = Verdict.OK, Verdict.MISTAKE, Verdict.TRANSIENT
 BROKEN, THROTTLED, REFUSED = Verdict.BROKEN, Verdict.THROTTLED, Verdict.REFUSED
@@ -494,6 +495,117 @@ def raise_what(judging: Judging, function: Callable[[], object]) -> Callable[[],
 # Rules
 
 
+# What an answer has caused is not the caller's mistake
+
+
+def test_two_lengths_in_one_answer_speak_against_the_vendor() -> None:
+    with ScriptedVendor("200 content-length=1 content-length=2") as vendor:
+        judging = judged(lambda: requests.get(vendor.url, timeout=5))
+    assert judging.outcomes[0] == Outcome(BROKEN, "InvalidHeader")
+
+
+def test_a_header_of_the_request_that_can_not_be_sent_is_a_mistake() -> None:
+    def fetch() -> None:
+        requests.get(vendor.url, timeout=5)
+        requests.get(vendor.url, timeout=5, headers={"X-Name": "a\nb"})
+
+    with ScriptedVendor("200") as vendor:
+        assert outcome_of(fetch) == Outcome(MISTAKE, "InvalidHeader")
+
+
+@pytest.mark.parametrize(
+    "location", ["http://", "http://[", "nowhere://x/", "http://:80x/"], ids=repr
+)
+def test_a_redirect_to_nowhere_speaks_against_the_vendor(location: str) -> None:
+    with ScriptedVendor(f"302 location='{location}'") as vendor:
+        assert outcome_of(lambda: requests.get(vendor.url, timeout=5)).verdict is BROKEN
+
+
+def test_an_address_of_the_callers_own_is_a_mistake_after_a_good_answer() -> None:
+    def fetch() -> None:
+        requests.get(vendor.url, timeout=5)
+        requests.get("http://[", timeout=5)
+
+    with ScriptedVendor("200") as vendor:
+        assert outcome_of(fetch) == Outcome(MISTAKE, "InvalidURL")
+
+
+@pytest.mark.parametrize("status", [521, 522, 523, 524])
+def test_an_origin_out_of_reach_of_cloudflare_is_transient(status: int) -> None:
+    assert judge(SdkError(status_code=status)).verdict is TRANSIENT
+
+
+# Codes of SDKs, and the beginning of a body
+
+
+class CodedError(Exception):
+    def __init__(self, code: object, status: int | None = None) -> None:
+        super().__init__(code)
+        self.code = code
+        self.status = status
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "verdict"),
+    [
+        ("RequestTimeout", 400, TRANSIENT),
+        ("request_timeout", 200, TRANSIENT),
+        ("service_unavailable", None, TRANSIENT),
+        ("RequestTimeout", 500, BROKEN),
+        ("RequestTimeTooSkewed", 403, MISTAKE),
+        ("TransactionInProgressException", 400, THROTTLED),
+        ("rateLimitExceeded", 403, THROTTLED),
+        (17, 400, MISTAKE),
+    ],
+)
+def test_a_code_explains_a_status_that_does_not_tell(
+    code: object, status: int | None, verdict: Verdict
+) -> None:
+    assert judge(CodedError(code, status)).verdict is verdict
+
+
+def test_the_code_in_the_data_of_a_response_is_read() -> None:
+    class SlackLike:
+        def __init__(self, error: str) -> None:
+            self.data = {"ok": False, "error": error}
+            self.headers = {"Retry-After": "8"}
+            self.status_code = 200
+
+    limited = judge(SdkError(response=SlackLike("ratelimited")))
+    assert (limited.verdict, limited.retry_after) == (THROTTLED, 8)
+    assert judge(SdkError(response=SlackLike("fatal_error"))).verdict is TRANSIENT
+
+
+def refused_with(body: bytes, status: int) -> Exchange:
+    exchange = Exchange("GET", "127.0.0.1", 0.0)
+    exchange.status = status
+    exchange.headers = {"Content-Type": "application/json"}
+    exchange.excerpt = body
+    return exchange
+
+
+def test_the_beginning_of_a_body_tells_a_refusal_for_rate() -> None:
+    throttling = b'{"__type": "com.amazonaws.dynamodb.v20120810#ThrottlingException"}'
+    error = SdkError(status_code=400)
+    assert judge(error, [refused_with(throttling, 400)]).verdict is THROTTLED
+    assert (
+        judge(error, [refused_with(b'{"__type": "ValidationException"}', 400)]).verdict is MISTAKE
+    )
+    # the body of another answer than the one that the error is about
+    assert judge(error, [refused_with(throttling, 403)]).verdict is MISTAKE
+
+
+def test_a_refusal_without_retry_after_is_over_when_the_quota_is_back() -> None:
+    headers = {
+        "X-RateLimit-Limit": "60",
+        "X-RateLimit-Remaining": "0",
+        "X-RateLimit-Reset": "25",
+    }
+    outcome = judge(SdkError(response=Answer(429, headers)))
+    assert (outcome.verdict, outcome.retry_after) == (THROTTLED, 25)
+    assert judge(SdkError(response=Answer(500, headers))).retry_after is None
+
+
 class QuotaError(Exception):
     pass
 
@@ -610,7 +722,7 @@ def test_hostile_errors_are_broken_or_judged_by_the_exchange() -> None:
         assert outcome_of(fail(Hostile())).status == 503
         assert outcome_of(fail(ArgsRaise())).status == 503
     bad = SdkError(response=Answer(503, BadHeaders(a="b")))
-    assert judge(bad) == Outcome(BROKEN, "SdkError")
+    assert judge(bad).verdict is TRANSIENT
     hostile = Hostile()
     hostile.__cause__ = ConnectionResetError()
     assert judge(hostile).verdict is TRANSIENT

@@ -91,6 +91,8 @@ def refusal_in(error: BaseException) -> Refused | None:
         if isinstance(inner, BaseException) and not any(inner is other for other in seen):
             seen.append(inner)
             found += [*inner.args, getattr(inner, "reason", None)]
+            named = getattr(inner, "kwargs", None)  # botocore's errors are made of these
+            found += named.values() if isinstance(named, dict) else ()
     return None
 
 
@@ -241,19 +243,19 @@ class Hold:
         if self.connection.timeout == self.given:
             self.connection.timeout = self.own
         self._follow_socket()
-        if self.sock is not None and _same(self.sock.gettimeout(), self.sock_given):
+        if self.sock is not None:
             self.sock.settimeout(self.sock_own)
 
     def _follow_socket(self) -> None:
         sock = self.connection.sock
-        if sock is self.sock:
-            return
+        is_new = sock is not self.sock
         self.sock = sock
         if sock is None:
             return
-        # A new socket has the connection's timeout, or that of the one below it, or its maker's.
+        # A new socket has the connection's timeout, or that of the one below it, or its maker's;
+        # its owner may give it another one at any time.
         found = sock.gettimeout()
-        if _same(found, self.given):
+        if is_new and _same(found, self.given):
             self.sock_own = seconds(self.own)
         elif not _same(found, self.sock_given):
             self.sock_own = found

@@ -1,114 +1,240 @@
-"""What response headers say about a vendor's limits: pure functions over headers.
-
-headers: names in any case, values as sent. A malformed value counts as absent.
-"""
+"""What an answer says about the vendor's limits: `read_limits`, a pure function."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from resilient.http.headers import date_of, number_of, value_of
-from resilient.timing import clock
+from resilient.http.dialects import refusals
+from resilient.http.dialects.binding import apply, ranked, settle
+from resilient.http.dialects.fields import read_field, read_policies, read_usage
+from resilient.http.dialects.moments import ServerTime, latest_of
+from resilient.http.dialects.plans import Plan, plan_of
+from resilient.http.dialects.windows import Row, Window, read_bucket
+from resilient.http.headers import number_of
 
-MAX_WAIT = 24 * 3600.0
-"""Seconds; no header makes a caller wait longer than this."""
+__all__ = ["AMBIGUOUS", "NOTHING", "Limits", "Window", "read_limits"]
 
-_YEAR_2001 = 978_307_200.0
+AMBIGUOUS = frozenset({400, 403, 429, 500, 503})
+"""Statuses whose body is worth a look: is it a refusal for rate, and for how long?"""
+
+_REFUSALS = frozenset({420, 429, 509, 529})
+"""Statuses that mean a refusal for rate, or overload, whatever else the answer says."""
 
 
-class Quota(NamedTuple):
-    """What is left of a vendor's quota.
+class Limits(NamedTuple):
+    """What one answer says about the vendor's limits; all times are seconds from now.
 
-    limit: calls per window, None if not told. remaining: calls left, 0 or more.
-    reset_in: seconds until the window ends, None if not told; 0.0 if it is over.
+    throttled: this answer is a refusal for rate.
+    retry_after: as a field asks, which may be on any answer.
+    wait: the least until the next request to the binding bucket. 0.0: go on. None: refused or
+    nothing left, without a word for how long, so back off.
+    windows: the binding one first.
+    scope: resource or bucket that the answer names, "" if none.
+    is_global: the refusal is for the whole account.
     """
 
-    limit: int | None
-    remaining: int
-    reset_in: float | None
+    throttled: bool
+    retry_after: float | None
+    wait: float | None
+    windows: tuple[Window, ...]
+    scope: str = ""
+    is_global: bool = False
+
+    @property
+    def limit(self) -> float | None:
+        return self.windows[0].limit if self.windows else None
+
+    @property
+    def remaining(self) -> float | None:
+        return self.windows[0].remaining if self.windows else None
+
+    @property
+    def reset_in(self) -> float | None:
+        return self.windows[0].reset_in if self.windows else None
+
+    @property
+    def period(self) -> float | None:
+        return self.windows[0].period if self.windows else None
 
 
-def retry_after_of(headers: Mapping[str, str], now: float | None = None) -> float | None:
-    """Seconds to wait by Retry-After; None if there is none.
+NOTHING = Limits(False, None, 0.0, ())
+"""Of an answer that says nothing about limits."""
 
-    now: Unix time in seconds, for a date when the response has no Date of its own.
-    Source: RFC 9110 10.2.3.
+_MOST_ROWS = 64
+"""Quotas of one answer that are looked at; joining them compares each with each."""
+
+_REFUSED = Limits(True, None, None, ())
+
+_OVERLOADED = (".sharepoint.com", ".graph.microsoft.com")
+"""Whose 503 with Retry-After is documented as throttling; elsewhere it is an outage (RFC 9110)."""
+_MILLISECONDS = (".tiendanube.com", ".nuvemshop.com.br", ".schibsted.com")
+"""Whose resets are documented as milliseconds from now, under names that don't tell."""
+
+
+def read_limits(
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes | str = b"",
+    *,
+    url: str | None = None,
+    now: float | None = None,
+) -> Limits:
+    """What an answer says about the vendor's limits.
+
+    headers: names in any case, values as sent; a name that came twice joined with ", ".
+    body: may be cut off; looked at where the status is ambiguous or the answer a refusal.
+    url: for the few vendors whose documentation has to settle what an answer means.
+    now: our Unix time, used where the answer has no Date.
+    Raises: nothing; what is malformed, negative or more than a year away counts as absent.
     """
-    said = value_of(headers, "Retry-After")
-    if said is None:
-        return None
-    wait = number_of(said)
-    if wait is None:
-        moment = date_of(said)
-        if moment is None:
-            return None
-        # The vendor's clock may differ from ours: its own Date cancels that out.
-        sent = date_of(value_of(headers, "Date"))
-        wait = moment - (sent if sent is not None else _now(now))
-    return min(max(wait, 0.0), MAX_WAIT)
+    try:
+        return _read(status, headers, body, url, now)
+    except Exception:  # an object of somebody's that can't be read
+        return _REFUSED if status in _REFUSALS else NOTHING
 
 
-def quota_of(headers: Mapping[str, str], now: float | None = None) -> Quota | None:
-    """What is left of the vendor's quota; None if the headers don't tell.
+def _read(
+    status: int, headers: Mapping[str, str], body: bytes | str, url: str | None, now: float | None
+) -> Limits:
+    plan, is_empty, values = _fields_of(headers)
+    if is_empty and status < 400 and not body:
+        return NOTHING
+    age = (number_of(values[plan.age]) or 0.0) if plan.age >= 0 else 0.0
+    server = ServerTime(values[plan.date] if plan.date >= 0 else None, age, now)
+    retry_after: float | None = None
+    for slot, scale in plan.retries:
+        retry_after = latest_of(values[slot], server, scale)
+        if retry_after is not None:
+            break
+    # The drafts: what comes from a cache tells of a quota as it was.
+    rows = [] if age > 0 else _rows(plan, values, server)
+    said: float | None = None
+    if body and 200 <= status < 300:
+        throttled, told, said = refusals.graphql_errors(body)
+        rows += told
+    elif status >= 400:
+        throttled, said = _refusal(status, rows, retry_after, plan, values, body, url)
+    else:
+        throttled = False
+    if not rows and retry_after is None and not throttled:
+        return NOTHING
+    if len(rows) > 1 or (rows and rows[0].bare):
+        is_unsure = any(row.bare for row in rows)
+        settle(rows, retry_after, in_milliseconds=is_unsure and _is_of(url, _MILLISECONDS))
+        rows = ranked(rows)
+    scope = ""
+    for slot in plan.scopes:
+        scope = scope or values[slot].strip()[:100]
+    if scope:
+        for row in rows:
+            row.name = row.name or scope
+    windows = tuple([row.window() for row in rows])
+    wait = _wait(throttled, retry_after, said, windows[0] if windows else None)
+    is_global = throttled and any(_reaches_all(values[slot]) for slot in plan.reaches)
+    return Limits(throttled, retry_after, wait, windows, scope, is_global)
 
-    now: Unix time in seconds, which makes absolute reset times relative.
-    Source: draft-ietf-httpapi-ratelimit-headers-03 (RateLimit-*), and the X- forms of the vendors.
-    """
-    told: dict[str, str] = {}
-    for name, value in headers.items():
-        lowered = str(name).lower()
-        if "rate" in lowered and isinstance(value, str):
-            told.setdefault(lowered, value)
-    for prefix in ("ratelimit-", "x-ratelimit-", "x-rate-limit-"):
-        remaining = number_of(told.get(prefix + "remaining"))
-        if remaining is None:
-            continue
-        # The limit may be followed by others, and by parameters: "100, 100;w=60".
-        limit = number_of(re.split("[,;]", told.get(prefix + "limit", ""))[0])
-        reset = number_of(told.get(prefix + "reset"))
-        return Quota(
-            limit=None if limit is None else int(limit),
-            remaining=int(remaining),
-            reset_in=None if reset is None else _reset_in(reset, headers, now),
-        )
-    return None
+
+def _fields_of(headers: Mapping[str, str]) -> tuple[Plan, bool, list[str]]:
+    """The plan for an answer, whether it is empty, and the values of its slots."""
+    pairs = None if type(headers) is dict else _pairs_of(headers)
+    if pairs is None:
+        names = tuple(headers)
+        plan, is_empty = plan_of(names)
+        sent: list[Any] = [headers[names[at]] for at in plan.places]
+    else:
+        plan, is_empty = plan_of(tuple([pair[0] for pair in pairs]))
+        sent = [pairs[at][1] for at in plan.places]
+    for value in sent:
+        if type(value) is not str:
+            sent = [_text(value) for value in sent]
+            break
+    if plan.several:
+        sent = [", ".join(filter(None, [sent[at] for at in slots])) for slots in plan.several]
+    return plan, is_empty, sent
 
 
-def looks_rate_limited(status: int, headers: Mapping[str, str]) -> bool:
-    """Is this answer a refusal for rate? 429 always; 403 and 503 if the headers say so."""
-    if status == 429:
-        return True
-    if status not in (403, 503):
+def _pairs_of(headers: object) -> list[tuple[Any, Any]] | None:
+    """Names and values of the types that are slow to look names up in, as they were received."""
+    raw_items = getattr(headers, "raw_items", None)  # email.message.Message
+    if raw_items is not None:
+        return list(raw_items())
+    raw = getattr(headers, "raw", None)  # httpx.Headers
+    return raw if isinstance(raw, list) else None
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bytes):
+        return value.decode("latin-1")
+    return value if isinstance(value, str) else ""
+
+
+def _rows(plan: Plan, values: list[str], server: ServerTime) -> list[Row]:
+    rows: list[Row] = []
+    policies: list[Row] = []
+    for bucket in plan.buckets:
+        rows += read_bucket(bucket, values, server, policies)
+    for slot, name in plan.fields:
+        rows += read_field(values[slot], name, server)
+    for slot, name in plan.usages:
+        rows += read_usage(values[slot], name)
+    for slot in plan.policies:
+        policies += read_policies(values[slot])
+    for policy in policies[:_MOST_ROWS]:
+        apply(policy, rows)
+    return rows[:_MOST_ROWS]
+
+
+def _refusal(
+    status: int,
+    rows: list[Row],
+    retry_after: float | None,
+    plan: Plan,
+    values: list[str],
+    body: bytes | str,
+    url: str | None,
+) -> tuple[bool, float | None]:
+    """Is an error a refusal for rate, and how long does its body ask to wait?"""
+    text = refusals.text_of(body) if body else ""
+    throttled = (
+        status in _REFUSALS
+        or any(refusals.is_code(values[slot]) for slot in plan.codes)
+        or any(values[slot].strip().lower() == "true" for slot in plan.signs)
+    )
+    if not throttled and status in (403, 503):
+        throttled = any(row.remaining == 0 for row in rows)
+    if not throttled and retry_after is not None:
+        # A 403 with Retry-After is GitHub's secondary limit, a 418 Binance's ban.
+        throttled = status in (403, 418) or (status == 503 and _is_of(url, _OVERLOADED))
+    if not throttled and text and status in AMBIGUOUS:
+        throttled = refusals.tells_of_rate(text)
+    return throttled, refusals.delay_in(text) if throttled and text else None
+
+
+def _wait(
+    throttled: bool, retry_after: float | None, said: float | None, binding: Window | None
+) -> float | None:
+    if retry_after:
+        return retry_after
+    is_empty = binding is not None and binding.remaining == 0
+    if not throttled and not is_empty:
+        return 0.0
+    if said is not None:
+        return said
+    # With some left, another limit was hit than the one whose reset is told.
+    if binding is not None and binding.reset_in is not None and not binding.remaining:
+        return binding.reset_in
+    return retry_after
+
+
+def _reaches_all(told: str) -> bool:
+    return told.strip().lower()[:6] in ("true", "global")
+
+
+def _is_of(url: str | None, hosts: tuple[str, ...]) -> bool:
+    if not url:
         return False
-    quota = quota_of(headers)
-    if quota is not None and quota.remaining == 0:
-        return True
-    # A 503 with Retry-After is an outage (RFC 9110 15.6.4); a 403 with one is a secondary limit.
-    return status == 403 and retry_after_of(headers) is not None
-
-
-def asked_pause(status: int, headers: Mapping[str, str]) -> tuple[float, str] | None:
-    """For how many seconds an answer asks everybody to wait, and why; None if it does not."""
-    if status == 503 or looks_rate_limited(status, headers):
-        wait = retry_after_of(headers)
-        if wait:
-            return wait, f"the vendor answered {status} and asked for it"
-    left = quota_of(headers)
-    if left is None or left.remaining > 0 or not left.reset_in:
-        return None
-    return left.reset_in, f"0 of {left.limit} calls left" if left.limit else "no calls left"
-
-
-def _reset_in(reset: float, headers: Mapping[str, str], now: float | None) -> float:
-    if reset >= _YEAR_2001 * 1000:
-        reset /= 1000
-    if reset >= _YEAR_2001:
-        sent = date_of(value_of(headers, "Date"))
-        reset -= sent if sent is not None else _now(now)
-    return min(max(reset, 0.0), MAX_WAIT)
-
-
-def _now(now: float | None) -> float:
-    return clock.time() if now is None else now
+    place = re.split("[/?#]", url[:300].partition("//")[2], maxsplit=1)[0]
+    host = place.rpartition("@")[2].partition(":")[0]
+    return f".{host.lower()}".endswith(hosts)

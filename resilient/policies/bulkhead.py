@@ -58,7 +58,7 @@ class Bulkhead(Policy):
 
     def renew_in_child(self) -> None:
         self._free[:] = [None] * self.limit
-        self._line.waiting.clear()
+        self._line.clear()
 
     def settings(self) -> Mapping[str, object]:
         return {"limit": self.limit, "max_wait": self.max_wait}

@@ -14,8 +14,10 @@ from resilient.call import FINE, Call, Outcome, Target, Verdict
 from resilient.errors import ConfigurationError, RateLimited
 from resilient.options import Seconds
 from resilient.pipeline import Decorated, Handler, Policy, policy_or_decorated
+from resilient.repeating import failed_tries, had_no_effect, is_repeatable, own_tries
+from resilient.sdk_retries import who_retries
 from resilient.timing import RollingWindow, chance, clock
-from resilient.verdict import failed_tries, had_no_effect, is_repeatable, judge_error
+from resilient.verdict import judge_error
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -136,6 +138,7 @@ class Retry(Policy):
         if self.budget is not None:
             target.fold = (*target.fold, self.budget.calls.fold)
             count = self.budget.calls.pending.append
+        untold = threading.Lock()  # whoever gets it tells of an amplification; never released
 
         def handler(call: Call) -> Any:
             count(call.started)
@@ -147,16 +150,23 @@ class Retry(Policy):
                 # What a fallback below has answered is not to be bettered.
                 if call.outcome is FINE or call.degraded:
                     return result
-                return self._go_on(call, proceed, None, result)
+                return self._go_on(call, proceed, untold, None, result)
             # Outside the except clause: or each later error would carry this one as its context.
             try:
-                return self._go_on(call, proceed, error, None)
+                return self._go_on(call, proceed, untold, error, None)
             finally:
                 del error  # its traceback holds this frame
 
         return handler
 
-    def _go_on(self, call: Call, proceed: Handler, error: Exception | None, result: Any) -> Any:
+    def _go_on(
+        self,
+        call: Call,
+        proceed: Handler,
+        untold: threading.Lock,
+        error: Exception | None,
+        result: Any,
+    ) -> Any:
         """Repeat after a failed attempt; in the end give back the last one's result or error."""
         waits = _Pace(self._waits, self.max_wait)
         tried = 0
@@ -168,6 +178,8 @@ class Retry(Policy):
                     return result
                 tries = failed_tries(call)
                 tried += tries
+                if tries > 1:
+                    self._tell_amplified(call, error, untold)
                 choice = self._choose(call, error, waits, tried, tries)
                 if choice.seconds is None:
                     if choice.kind:
@@ -189,6 +201,31 @@ class Retry(Policy):
             return result
         finally:
             del error
+
+    def _tell_amplified(self, call: Call, error: Exception | None, untold: threading.Lock) -> None:
+        """Report, once a function, that its client repeats what @retry repeats."""
+        tries = own_tries(call)
+        if tries < 2 or self.attempts == 1 or not worth_repeating(call, error, self.on):
+            return
+        if not untold.acquire(blocking=False):
+            return
+        client = who_retries(error)
+        if client is None:
+            who, remedy = "the function repeats requests", "leave that to @retry"
+        else:
+            seems = ", it seems," if error is None else ""
+            who, remedy = f"{client.name}{seems} retries", f"set {client.option}"
+        effective = self.attempts * tries
+        call.report(
+            "amplified",
+            f"effective attempts {self.attempts} × {tries} = {effective}: {who} by itself; "
+            f"{remedy} or lower attempts= (meanwhile @retry counts them as its own)",
+            attempts=self.attempts,
+            tries=tries,
+            effective=effective,
+            client=client.name if client else None,
+            option=client.option if client else None,
+        )
 
     def _choose(
         self, call: Call, error: Exception | None, waits: _Pace, tried: int, tries: int

@@ -1,7 +1,7 @@
 """@throttled: stay within a vendor's quota, and stop when the vendor says stop.
 
-Who may go now is `admission`'s to say. Here calls wait for it, hand their admission on to the
-requests they send, and learn from the vendor's answers.
+Who may go now is `admission`'s to say. Here calls wait for it, hand their permits on to the
+requests they send, and let it hear the vendor's answers.
 """
 
 from __future__ import annotations
@@ -14,10 +14,14 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, ParamSpec, TypeVar, overload
 
 from resilient import options
-from resilient.admission import Quota, Rate, parse_rate
-from resilient.call import FINE, Call, Exchange, Gate, Target, Verdict
+from resilient.admission.answer import Answer
+from resilient.admission.hearing import answer_of, answer_unseen, heard_of
+from resilient.admission.holding import Holdings
+from resilient.admission.quota import Permit, Quota
+from resilient.admission.rates import Rate, parse_rate
+from resilient.admission.telling import ThrottleView, refusal_text, told_of, view_of, why_waiting
+from resilient.call import FINE, Call, Exchange, Gate, Target
 from resilient.errors import ConfigurationError, RateLimited
-from resilient.http.ratelimit import asked_pause
 from resilient.options import Seconds
 from resilient.pipeline import Decorated, Handler, Policy, policy_or_decorated
 from resilient.timing import clock
@@ -33,6 +37,7 @@ class Throttled(Policy, Gate):
 
     kind = "throttled"
     rank = 5
+    FULL = 4
 
     def __init__(
         self,
@@ -45,6 +50,9 @@ class Throttled(Policy, Gate):
         max_keys: int = 1024,
         cost: int | Callable[..., int] = 1,
         adaptive: bool = True,
+        pace: str = "burst",
+        reserve: float = 0.0,
+        priority: Callable[..., object] | None = None,
         per: str = "request",
         mode: str = "enforce",
     ) -> None:
@@ -53,6 +61,8 @@ class Throttled(Policy, Gate):
         self.max_waiting = options.whole(max_waiting, "throttled(max_waiting)")
         self.max_keys = options.whole(max_keys, "throttled(max_keys)")
         self.adaptive = options.flag(adaptive, "throttled(adaptive)")
+        self.pace = options.choice(pace, "throttled(pace)", ("burst", "spread"))
+        self.reserve = options.share(reserve, "throttled(reserve)", zero=True)
         self.per = options.choice(per, "throttled(per)", ("request", "call"))
         self.mode = options.choice(mode, "throttled(mode)", ("enforce", "observe"))
         self.cost: int | Callable[..., int] = (
@@ -61,22 +71,21 @@ class Throttled(Policy, Gate):
             else options.whole(cost, "throttled(cost)")
         )
         self._key = options.function(key, "throttled(key)")
+        self._priority = options.function(priority, "throttled(priority)")
         self._largest = min((rate.calls for rate in self.rates), default=None)
         if isinstance(self.cost, int) and self.cost > (self._largest or self.cost):
             raise ConfigurationError(
                 f"throttled(cost={cost}): the rate admits only {self._largest}, so no call would "
                 "ever pass; use a lower cost or a higher rate."
             )
+        self._check_reserve()
         self._quota = self._new_quota()
         self._quotas: OrderedDict[Hashable, Quota] = OrderedDict()
         self._quotas_lock = threading.Lock()
-        # What a call that took one slot and gave it back holds of this throttle, for all such.
-        over = _Admission(self._quota, 1)
-        over.is_over = True
-        self._over: Mapping[Gate, Any] = {self: over}
+        self._holdings = Holdings(self, self._quota)
 
     def renew_in_child(self) -> None:
-        for quota in (self._quota, *self._quotas.values()):
+        for quota in self._all_quotas():
             quota.renew_in_child()
 
     def settings(self) -> Mapping[str, object]:
@@ -86,20 +95,31 @@ class Throttled(Policy, Gate):
             shown["key"] = self._key
         if self.cost != 1:
             shown["cost"] = self.cost
+        if self.pace != "burst":
+            shown["pace"] = self.pace
+        if self._priority is not None:
+            shown |= {"priority": self._priority, "reserve": self.reserve}
         return shown
 
     @property
     def waiting(self) -> int:
         """How many calls wait now, over all keys."""
+        return sum(len(quota.line.waiting) for quota in self._all_quotas())
+
+    def view_of(self, target: Target) -> ThrottleView:
+        """What a function's throttle knows now; of several keys, the one with the least left."""
         with self._quotas_lock:
-            quotas = [self._quota, *self._quotas.values()]
-        return sum(len(quota.line.waiting) for quota in quotas)
+            quotas = list(self._quotas.values())
+        return view_of(quotas or [self._quota], target.label, self.waiting)
+
+    def figures(self, target: Target) -> Mapping[str, object]:
+        return {"throttle": self.view_of(target).plain()}
 
     def bind(self, proceed: Handler, target: Target) -> Handler:
-        if self.per == "request":
-            if self in target.gates:  # it stands there twice: each request needs it once
-                return proceed
+        if self not in target.gates:
             target.gates = (*target.gates, self)
+        elif self.per == "request":  # it stands there twice: each request needs it once
+            return proceed
 
         def handler(call: Call) -> Any:
             quota = self._hold_quota(call)
@@ -116,7 +136,7 @@ class Throttled(Policy, Gate):
         waiting = quota.line.waiting
         (log,) = quota.logs
         take, give, period = log.take, log.give, log.rate.period
-        over = self._over
+        nothing = self._holdings.nothing
 
         def handler(call: Call) -> Any:
             started = call.started
@@ -124,7 +144,7 @@ class Throttled(Policy, Gate):
                 waiting
                 or call.admissions is not None
                 or call.parent is not None
-                or quota.paused_until > started
+                or quota.guarded_until > started
                 # The call's start may be too early to see a free slot: `otherwise` looks again.
                 or take(started)
             ):
@@ -133,16 +153,16 @@ class Throttled(Policy, Gate):
                 result = proceed(call)
             except Exception as error:
                 judge_error(call, error)
-                self._learn(quota, call)
+                self._learn(call)
                 raise
             else:
-                if call.exchanges or call.outcome is not FINE:
-                    self._learn(quota, call)
+                if call.outcome is not FINE:
+                    self._learn(call)
                 return result
             finally:
                 # After the pause that the answer asked for, or a waiting call would slip through.
                 if call.admissions is None:
-                    call.admissions = over
+                    call.admissions = nothing
                     give(clock.monotonic() + period)
                     if waiting:
                         quota.line.wake()
@@ -152,129 +172,116 @@ class Throttled(Policy, Gate):
         return handler
 
     def _run(self, quota: Quota, call: Call, proceed: Handler) -> Any:
-        admission = _Admission(quota, self._cost_of(call))
-        with _moving:
-            call.admissions = {**(call.admissions or {}), self: admission}
-            call.admitted_from = len(call.exchanges)
+        is_urgent = self._priority is not None and bool(self._priority(*call.args, **call.kwargs))
+        permit = Permit(quota, self._cost_of(call), call.target.label, urgent=is_urgent)
+        self._holdings.begin(call, permit)
         try:
-            admission.is_held = self._inherits(call, admission) or self._enter(call, admission)
+            inherits = self.per == "request" and self._holdings.inherit(call, permit)
+            permit.is_held = inherits or self._enter(call, permit)
             try:
                 result = proceed(call)
             except Exception as error:
                 judge_error(call, error)
-                self._learn(quota, call)
+                self._learn(call)
                 raise
-            if call.exchanges or call.outcome is not FINE:
-                self._learn(quota, call)
+            if call.outcome is not FINE:
+                self._learn(call)
             return result
         finally:
             self._leave(call)
 
     def next_request(self, call: Call) -> None:
-        """One more request of a running call: the one before is done, this one needs its own.
-
-        The call's own threads may be here at the same time. Whatever they do, a call holds one
-        admission at most, and gives each back once.
-        """
-        with _moving:
-            admission = self._admission_locked(call)
-            was_held, admission.is_held = admission.is_held, False
-        quota, cost = admission.quota, admission.cost
-        if call.exchanges:
-            self._pause_for(call.exchanges[-1], quota, call)
-        if was_held:
-            quota.give(cost)
-        if not self._enter(call, admission):
+        """One more request of a running call: the one before is done, this one needs its own."""
+        if self.per == "call":
             return
-        with _moving:
-            keeps = not (admission.is_over or admission.is_held)
-            admission.is_held = keeps or admission.is_held
-        if not keeps:
-            quota.give(cost)
+        permit = self._holdings.of(call)
+        if self._holdings.take_back(call) is not None:
+            permit.quota.give(permit)
+        if self._enter(call, permit) and not self._holdings.keep(permit):
+            permit.quota.give(permit)
 
-    def _inherits(self, call: Call, admission: _Admission) -> bool:
-        """Take over what the calls around this one hold and don't need while they wait for it.
+    def answered(self, call: Call, exchange: Exchange) -> None:
+        """Let the quota hear an answer, before anybody else sends a request."""
+        if not self.adaptive:
+            return
+        permit = self._holdings.known(call)
+        quota = permit.quota if permit is not None else self._quota
+        answer = answer_of(call, exchange)
+        if answer is not None:
+            self._hear(quota, permit, call, answer)
+        elif quota.listens:
+            self._hear(quota, permit, call, heard_of(call, exchange))
 
-        Otherwise a function that calls another one of the same vendor would wait for itself. The
-        first request of the call around may be this call's; a request that it has sent is done.
-        """
-        inherited = False
-        around = call.parent
-        while around is not None:
-            if self in around.target.gates:
-                with _moving:
-                    other = self._admission_locked(around)
-                    if other.is_held and other.quota is admission.quota:
-                        other.is_held = False
-                        is_unspent = around.spend_admission()
-                        is_left = not inherited and is_unspent and other.cost == admission.cost
-                        inherited = inherited or is_left
-                        gives = not is_left
-                    else:
-                        gives = False
-                if gives:
-                    other.quota.give(other.cost)
-            around = around.parent
-        if inherited and admission.quota.paused_until > clock.monotonic():
-            admission.quota.give(admission.cost)
-            return False
-        return inherited
+    def _learn(self, call: Call) -> None:
+        """Let the quota hear what only the outcome tells."""
+        answer = answer_unseen(call) if self.adaptive else None
+        if answer is not None:
+            permit = self._holdings.known(call)
+            quota = permit.quota if permit is not None else self._quota
+            self._hear(quota, permit, call, answer)
 
-    def _admission_locked(self, call: Call) -> _Admission:
-        """What `call` holds of this throttle; the caller holds `_moving`."""
-        known = call.admissions or {}
-        admission: _Admission | None = known.get(self)
-        if admission is None:
-            # Only calls that took one slot of the one quota are without.
-            admission = _Admission(self._quota, 1)
-            admission.is_held = True
-            call.admissions = {**known, self: admission}
-        return admission
+    def _hear(self, quota: Quota, permit: Permit | None, call: Call, answer: Answer) -> None:
+        for news in quota.hear(permit, answer):
+            kind, text, facts = told_of(news, answer, observes=self.observes(call))
+            call.report(kind, text, **facts)
 
     def _leave(self, call: Call) -> None:
         """Give back what the call holds, once."""
-        with _moving:
-            admission = self._admission_locked(call)
-            was_held, admission.is_held = admission.is_held, False
-            admission.is_over = True
-        if was_held:
-            admission.quota.give(admission.cost)
+        permit = self._holdings.take_back(call, is_over=True)
+        if permit is not None:
+            permit.quota.give(permit)
 
-    def _enter(self, call: Call, admission: _Admission) -> bool:
+    def _enter(self, call: Call, permit: Permit) -> bool:
         """Get slots, waiting for them; False if there are none and this only observes."""
-        quota, cost = admission.quota, admission.cost
+        quota = permit.quota
         since = clock.monotonic()
         # Nobody overtakes those in line.
-        if not quota.line.waiting and not quota.take(cost, since):
+        group = quota.group_of(permit.who) if quota.line.waiting else None
+        is_first = not quota.line.waiting or not quota.line.in_front(group, urgent=permit.urgent)
+        if is_first and not quota.take(permit, since):
             return True
         # A slot that this thread has just looked at may be what the first in line has missed.
         quota.line.wake()
-        needed = quota.at_least(cost, since)
+        needed = quota.at_least(permit, since)
         if self.observes(call):
             call.report("would_throttle", f"would wait {needed:.3g} s for {quota}")
             return False
         left = call.time_left()
         longest = self.max_wait if left is None else min(self.max_wait, max(0.0, left))
-        if needed <= longest + ROUNDING and quota.line.wait(
-            lambda now: quota.take(cost, now), longest
-        ):
-            self._tell_of_wait(call, admission, since)
+        if needed <= longest + ROUNDING and self._wait(call, permit, needed, longest):
             return True
-        raise self._refusal(call, admission, longest)
+        raise self._refusal(call, permit, longest)
 
-    def _tell_of_wait(self, call: Call, admission: _Admission, since: float) -> None:
-        waited = clock.monotonic() - since
-        if waited < NOTEWORTHY:
-            return
+    def _wait(self, call: Call, permit: Permit, needed: float, longest: float) -> bool:
+        """Stand in line; told when it begins, since somebody may wonder why nothing happens."""
+        quota = permit.quota
+        since = clock.monotonic()
+        step = None
+        if needed >= NOTEWORTHY:
+            step = call.report("throttled", why_waiting(quota, permit, needed), needed=needed)
         try:
-            call.report("throttled", f"waited {waited:.3g} s for {admission.quota}", waited=waited)
-        except BaseException:  # Ctrl-C, while somebody writes it to a log
-            admission.quota.give(admission.cost)
-            raise
+            has_room = quota.line.wait(
+                lambda now: quota.take(permit, now),
+                longest,
+                group=lambda: quota.group_of(permit.who),
+                urgent=permit.urgent,
+            )
+        finally:
+            waited = clock.monotonic() - since
+            if step is not None:
+                step.facts["waited"] = waited
+        if has_room and step is None and waited >= NOTEWORTHY:
+            try:
+                call.report("throttled", f"waited {waited:.3g} s for {quota}", waited=waited)
+            except BaseException:  # Ctrl-C, while somebody writes it to a log
+                quota.give(permit)
+                raise
+        return has_room
 
-    def _refusal(self, call: Call, admission: _Admission, longest: float) -> RateLimited:
-        quota = admission.quota
-        needed = quota.at_least(admission.cost, clock.monotonic())
+    def _refusal(self, call: Call, permit: Permit, longest: float) -> RateLimited:
+        quota = permit.quota
+        needed = quota.at_least(permit, clock.monotonic())
+        text = refusal_text(quota, permit, needed)
         in_line = len(quota.line.waiting)
         if in_line >= self.max_waiting:
             bound = f"{in_line} calls wait already, as many as max_waiting= allows"
@@ -282,46 +289,26 @@ class Throttled(Policy, Gate):
             bound = f"the deadline leaves {longest:.3g} s, {in_line} calls wait"
         else:
             bound = f"max_wait is {longest:.3g} s, {in_line} calls wait"
-        call.report("rate_limited", f"refused: {quota} has no room for {needed:.3g} s more")
+        call.report("rate_limited", f"refused: {text}")
         return RateLimited(
-            f"{call.target.label}: {quota} has no room for {needed:.3g} s more ({bound}). Raise "
+            f"{call.target.label}: {text} ({bound}). Raise "
             "max_wait=, add @fallback, or come back after exc.retry_after seconds.",
             label=call.target.label,
             retry_after=needed,
         )
 
-    def _learn(self, quota: Quota, call: Call) -> None:
-        """Pause everybody if the newest answer said that the quota is gone."""
-        sent = call.attempt_exchanges()
-        outcome = call.outcome
-        if outcome.retry_after and outcome.verdict not in (Verdict.REFUSED, Verdict.MISTAKE):
-            asked = (outcome.retry_after, f"the vendor answered {outcome.reason} and asked for it")
-            self._pause(asked, sent[-1] if sent else None, quota, call)
-        elif sent:
-            self._pause_for(sent[-1], quota, call)
-
-    def _pause_for(self, exchange: Exchange, quota: Quota, call: Call) -> None:
-        if exchange.status is None or exchange.headers is None:
-            return
-        asked = asked_pause(exchange.status, exchange.headers)
-        if asked is not None:
-            self._pause(asked, exchange, quota, call)
-
-    def _pause(
-        self, asked: tuple[float, str], exchange: Exchange | None, quota: Quota, call: Call
-    ) -> None:
-        if not self.adaptive:
-            return
-        seconds, why = asked
-        if exchange is not None and exchange.elapsed is not None:
-            # It counts from the answer, which may be a while ago.
-            seconds -= clock.monotonic() - (exchange.started + exchange.elapsed)
-        if seconds <= 0:
-            return
-        if self.observes(call):
-            call.report("would_pause", f"would pause everybody for {seconds:.3g} s: {why}")
-        elif quota.pause(seconds):
-            call.report("paused", f"pauses everybody for {seconds:.3g} s: {why}", pause=seconds)
+    def _check_reserve(self) -> None:
+        if self.reserve and self._priority is None:
+            raise ConfigurationError(
+                f"throttled(reserve={self.reserve:g}): without priority= no call could use it; say "
+                "which calls may, as a function of their arguments."
+            )
+        for rate in self.rates:
+            if self.reserve and rate.calls * (1 - self.reserve) < 1:
+                raise ConfigurationError(
+                    f"throttled(reserve={self.reserve:g}): of {rate} nothing is left for calls "
+                    "without priority; use a lower reserve or a higher rate."
+                )
 
     def _cost_of(self, call: Call) -> int:
         if isinstance(self.cost, int):
@@ -330,8 +317,19 @@ class Throttled(Policy, Gate):
         return min(cost, self._largest or cost)
 
     def _new_quota(self) -> Quota:
-        is_simple = self._key is None and self.cost == 1
-        return Quota(self.rates, self.max_waiting, simple=is_simple)
+        is_simple = self._key is None and self.cost == 1 and self._priority is None
+        return Quota(
+            self.rates,
+            self.max_waiting,
+            simple=is_simple and self.pace == "burst",
+            reserve=self.reserve,
+            spread=self.pace == "spread",
+            careful=self.adaptive and not self.rates,
+        )
+
+    def _all_quotas(self) -> list[Quota]:
+        with self._quotas_lock:
+            return [self._quota, *self._quotas.values()]
 
     def _hold_quota(self, call: Call) -> Quota:
         """The quota of this call, which is kept until the call lets go of it."""
@@ -353,35 +351,21 @@ class Throttled(Policy, Gate):
                 quota.users -= 1
 
     def _forget_idle_locked(self) -> None:
-        """Keep at most `max_keys`, the oldest idle ones going first; busy ones stay."""
+        """Keep at most `max_keys`, the oldest idle ones going first.
+
+        Those that still count something stay, up to FULL times as many: keys that a user chooses
+        must not fill the memory. Those that calls hold on to stay in any case.
+        """
         surplus = len(self._quotas) - self.max_keys
         if surplus <= 0:
             return
         # A look at a few of the oldest bounds the work of one call.
-        for key in list(itertools.islice(self._quotas, surplus + 8)):
-            if surplus > 0 and self._quotas[key].is_idle:
+        for key in list(itertools.islice(self._quotas, min(surplus, 8) + 8)):
+            quota = self._quotas[key]
+            is_full = len(self._quotas) > self.max_keys * self.FULL and not quota.users
+            if surplus > 0 and (quota.is_idle or is_full):
                 del self._quotas[key]
                 surplus -= 1
-
-
-class _Admission:
-    """What became of a call's admission. `_moving` guards it.
-
-    is_held: the call has slots to give back. is_over: it has ended; whoever of its threads still
-    sends a request gives its slots back at once.
-    """
-
-    __slots__ = ("cost", "is_held", "is_over", "quota")
-
-    def __init__(self, quota: Quota, cost: int) -> None:
-        self.quota = quota
-        self.cost = cost
-        self.is_held = False
-        self.is_over = False
-
-
-_moving = threading.Lock()
-"""Guards what calls hold, while that changes hands."""
 
 
 def _rates(texts: Sequence[object], calls: object, period: Seconds | None) -> tuple[Rate, ...]:
@@ -413,6 +397,9 @@ def throttled(
     max_keys: int = 1024,
     cost: int | Callable[..., int] = 1,
     adaptive: bool = True,
+    pace: str = "burst",
+    reserve: float = 0.0,
+    priority: Callable[..., object] | None = None,
     per: str = "request",
     mode: str = "enforce",
 ) -> Throttled: ...
@@ -430,7 +417,14 @@ def throttled(*given: Any, **chosen: Any) -> Any:
     max_keys: quotas kept (1024); idle ones go first.
     cost: how many calls of the quota one call takes, or a function of its arguments giving that;
         what is more than a rate takes all of it.
-    adaptive: let Retry-After and used-up quota headers pause every caller (True).
+    adaptive: follow what the vendor's answers tell (True): Retry-After and used-up quotas pause
+        every caller, what is left by the headers counts besides the rates, and refusals without a
+        word slow everybody down.
+    pace: "burst" lets calls go as long as there is room; "spread" spaces them evenly over the
+        window, by what is left of it.
+    reserve: share of each quota that only calls with priority may use (0).
+    priority: a function of the call's arguments; where it is true, the call goes before those that
+        wait without.
     per: "request" makes each HTTP request of a call wait for its own admission, since vendors count
         those, and a call inside another one of the same throttle spends what that one holds.
         "call" counts function calls, each for as long as it runs.

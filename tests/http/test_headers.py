@@ -46,7 +46,11 @@ def test_what_is_no_text_counts_as_absent(value: object) -> None:
 
 @pytest.mark.parametrize(
     ("text", "number"),
-    [("0", 0), ("120", 120), (" 7 ", 7), ("0.5", 0.5), ("1767225600", 1767225600)],
+    [
+        *[("0", 0), ("120", 120), (" 7 ", 7), ("0.5", 0.5), ("1767225600", 1767225600), ("5.", 5)],
+        *[("+1", 1), ("1e3", 1000), ("1.5E+2", 150), ('"42"', 42), ("007", 7), ("9" * 16, 1e16)],
+        *[("30,000", 30000), ("1,234,567", 1234567)],
+    ],
 )
 def test_a_number_is_read(text: str, number: float) -> None:
     assert number_of(text) == number
@@ -55,24 +59,37 @@ def test_a_number_is_read(text: str, number: float) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "",
-        " ",
-        "-1",
-        "+1",
-        "1_000",
-        "1,000",
-        "1e3",
-        "nan",
-        "inf",
-        "0x10",
-        "٣",
-        "3s",
-        "3, 3",
-        "9" * 99,
-    ]
-    + [None, ".5", "5."],
+        *[
+            "",
+            " ",
+            "-1",
+            "+-1",
+            "1_000",
+            "1e-3",
+            "nan",
+            "NaN",
+            "inf",
+            "Infinity",
+            "0x10",
+            ".5",
+            ".",
+        ],
+        *[
+            "3s",
+            "3, 3",
+            "1,00",
+            "1000,000",
+            "1,000.5e",
+            "null",
+            "9" * 22,
+            "9" * 99,
+            "1e30",
+            "1e999",
+        ],
+        *["٣", "³", "３０", "½", "1 000", "1\n2"],
+    ],
 )
-def test_what_is_no_plain_number_counts_as_absent(text: str | None) -> None:
+def test_what_is_no_number_counts_as_absent(text: str) -> None:
     assert number_of(text) is None
 
 
@@ -98,7 +115,8 @@ def test_the_three_forms_of_an_http_date_are_one_moment(
 
 @pytest.mark.parametrize(
     "text",
-    [None, "", "soon", "120", "120, 120", "2026-01-01T00:00:00Z", "Sun, 99 Nov 1994 08:49:37 GMT"]
+    [None, 3, "", "soon", "120", "120, 120", "2026-01-01T00:00:00Z", "Sun, 06 Nov 1994" * 9]
+    + ["Sun, 99 Nov 1994 08:49:37 GMT", "Thu, 31 Nov 2026 00:00:30 GMT"]
     + ["Sun, 06 Foo 1994 08:49:37 GMT", "Sun, 06 Nov 1994 99:49:37 GMT"],
 )
 def test_what_is_no_date_counts_as_absent(text: str | None) -> None:

@@ -23,6 +23,7 @@ import urllib3
 from resilient.call import Call, Gate, Step, listeners
 from resilient.errors import DeadlineExceeded, RateLimited
 from resilient.http import deadline, observe
+from resilient.http.hooks import http_client, requests_session
 from tests.http.loopback import LOCAL, OK, Vendor, opened
 
 pytestmark = pytest.mark.usefixtures("observing")
@@ -70,6 +71,7 @@ HOOKED = [
     (http.client.HTTPConnection, "putrequest"),
     (http.client.HTTPConnection, "putheader"),
     (http.client.HTTPConnection, "connect"),
+    (http.client.HTTPConnection, "endheaders"),
     (http.client.HTTPConnection, "send"),
     (http.client.HTTPConnection, "getresponse"),
     (http.client.HTTPSConnection, "connect"),
@@ -159,9 +161,10 @@ def test_traffic_outside_a_call_is_left_alone(
     def fail(*_: object) -> None:
         raise AssertionError("a hook went on without an open call")
 
-    for step in ("_putrequest", "_putheader", "_connect", "_send", "_getresponse", "_session_send"):
-        monkeypatch.setattr(observe, step, fail)
     observe.uninstall()
+    for step in ("putrequest", "putheader", "connect", "send", "getresponse"):
+        monkeypatch.setattr(http_client, step, fail)
+    monkeypatch.setattr(requests_session, "session_send", fail)
     observe.install()
     assert fetch(vendor().url) == (200, b"ok")
 

@@ -12,6 +12,7 @@ import pytest
 
 from resilient import BulkheadFull, ConfigurationError, bulkhead, service
 from resilient.testing import FakeClock, RecordedSteps, fake_clock, record_steps
+from resilient.waiting import _Turn
 
 REAL_LIMIT = 20.0
 
@@ -166,7 +167,7 @@ def test_nobody_takes_a_free_place_past_those_in_line() -> None:
     @policy
     def work() -> None: ...
 
-    policy._line.waiting.append(threading.Event())
+    policy._line._join_locked(_Turn(None, urgent=False))
     with pytest.raises(BulkheadFull):
         work()
     assert policy.running == 0

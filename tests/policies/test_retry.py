@@ -34,6 +34,7 @@ from resilient import (
     throttled,
 )
 from resilient.policies.retry import Budget, Retry
+from resilient.sdk_retries import Client
 from resilient.testing import (
     FakeClock,
     RecordedSteps,
@@ -500,6 +501,124 @@ def test_the_retries_of_an_sdk_are_not_multiplied(
         with pytest.raises(requests.exceptions.RetryError):
             fetch()
         assert vendor.calls == calls
+
+
+def test_a_client_that_retries_by_itself_is_reported_once_a_function(
+    steps: RecordedSteps,
+) -> None:
+    policy = retry(4)
+
+    def read() -> requests.Response:
+        with session_with_retries(2) as session:
+            return session.get(vendor.url, timeout=5)
+
+    def read_too() -> requests.Response:
+        return read()
+
+    with ScriptedVendor("503") as vendor:
+        first, second = policy(read), policy(read_too)
+        for fetch in (first, first, second, second):
+            with pytest.raises(requests.exceptions.RetryError):
+                fetch()
+        assert vendor.calls == 4 * 3
+    told = steps.of("amplified")
+    assert [step.label.rpartition(".")[2] for step in told] == ["read", "read_too"]
+    assert told[0].text == (
+        "effective attempts 4 × 3 = 12: urllib3 (in an adapter of requests) retries by itself; "
+        "set HTTPAdapter(max_retries=0) or lower attempts= (meanwhile @retry counts them as its "
+        "own)"
+    )
+    assert told[0].facts["effective"] == 12
+
+
+def test_a_function_that_loops_is_told_to_leave_that_to_retry(steps: RecordedSteps) -> None:
+    @retry(attempts=4)
+    def fetch() -> None:
+        for left in (2, 1, 0):
+            try:
+                get(vendor.url)
+            except requests.HTTPError:
+                if not left:
+                    raise
+
+    with ScriptedVendor("503") as vendor:
+        with pytest.raises(requests.HTTPError):
+            fetch()
+    assert steps.of("amplified")[0].text.startswith(
+        "effective attempts 4 × 3 = 12: the function repeats requests by itself; "
+        "leave that to @retry or lower attempts="
+    )
+    assert steps.of("amplified")[0].facts["client"] is None
+
+
+@pytest.mark.parametrize(
+    ("script", "attempts"),
+    [("503", 1), ("404", 4), ("200 x2, 503, 200", 4), ("503 x2, 200", 4)],
+    ids=["no retry of ours", "a mistake", "other requests", "it worked in the end"],
+)
+def test_nothing_is_reported_where_nothing_would_be_multiplied(
+    script: str, attempts: int, steps: RecordedSteps
+) -> None:
+    @retry(attempts)
+    def fetch() -> None:
+        for _ in range(3):
+            response = requests.get(vendor.url, timeout=5)
+        response.raise_for_status()
+
+    with ScriptedVendor(script) as vendor:
+        with contextlib.suppress(requests.HTTPError):
+            fetch()
+    assert not steps.of("amplified")
+
+
+def test_a_failure_that_did_not_raise_names_the_client_with_care(
+    steps: RecordedSteps, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stripe = Client("stripe", "max_network_retries=0")
+    monkeypatch.setattr("resilient.policies.retry.who_retries", {None: stripe}.get)
+
+    @retry(attempts=4)
+    def fetch() -> requests.Response:
+        for _ in range(2):
+            response = requests.get(vendor.url, timeout=5)
+        return response
+
+    with ScriptedVendor("503") as vendor:
+        assert fetch().status_code == 503
+        assert vendor.calls == 4
+    assert steps.of("amplified")[0].text.startswith(
+        "effective attempts 4 × 2 = 8: stripe, it seems, retries by itself; "
+        "set max_network_retries=0 or lower attempts="
+    )
+
+
+def test_an_inner_retry_of_ours_is_no_client_that_retries(steps: RecordedSteps) -> None:
+    inner = retry(attempts=2)(get)
+
+    @retry(attempts=3)
+    def fetch() -> str:
+        return inner(vendor.url)
+
+    with ScriptedVendor("503") as vendor:
+        with pytest.raises(requests.HTTPError):
+            fetch()
+    assert not steps.of("amplified")
+
+
+def test_throttled_tries_that_ended_in_400_are_not_multiplied(clock: FakeClock) -> None:
+    class AwsError(Exception):
+        response = {"Error": {"Code": "ThrottlingException"}}  # noqa: RUF012
+
+    @retry(attempts=3)
+    def fetch() -> None:
+        for _ in range(3):
+            requests.post(vendor.url, timeout=5)
+        raise AwsError
+
+    with ScriptedVendor("400") as vendor:
+        with pytest.raises(AwsError):
+            fetch()
+        assert vendor.calls == 3
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])

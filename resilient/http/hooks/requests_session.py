@@ -1,0 +1,85 @@
+"""Hooks for `requests.Session.send` and its like in botocore.
+
+requests gets a timeout that it can explain itself. From both a refusal of ours reaches the caller
+as it is, where the library would wrap it into an error of its own or even try again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Any
+
+import requests
+import urllib3
+
+from resilient.call import Call
+from resilient.http import deadline
+from resilient.http.hooks.patches import Hook, Method, guarded
+
+
+def hooks() -> Iterator[Hook]:
+    """What is replaced in requests."""
+    yield requests.Session, "send", session_send
+
+
+def botocore_hooks(httpsession: ModuleType) -> Iterator[Hook]:
+    """What is replaced in botocore.httpsession."""
+    owner = getattr(httpsession, "URLLib3Session", None)
+    if owner is not None:
+        yield owner, "send", botocore_send
+
+
+def session_send(
+    original: Method, call: Call, session: requests.Session, *args: Any, **kwargs: Any
+) -> Any:
+    guarded(_bound_request, call, kwargs)
+    try:
+        return original(session, *args, **kwargs)
+    except requests.RequestException as error:
+        refusal = guarded(deadline.refusal_in, error)
+        if refusal is None:
+            raise
+    # Out here, so that the refusal does not get its own wrapping for a context.
+    raise refusal
+
+
+def botocore_send(original: Method, call: Call, session: Any, *args: Any, **kwargs: Any) -> Any:
+    try:
+        return original(session, *args, **kwargs)
+    except Exception as error:
+        refusal = guarded(deadline.refusal_in, error)
+        if refusal is None:
+            raise
+    raise refusal
+
+
+def _bound_request(call: Call, options: dict[str, Any]) -> None:
+    if deadline.is_over(call):
+        raise deadline.too_late(call)
+    limit = deadline.Limit(call)
+    if limit.binds(None):
+        options["timeout"] = _shorter(options.get("timeout"), limit)
+
+
+def _shorter(timeout: Any, limit: deadline.Limit) -> Any:
+    """A timeout in any form that requests takes, within the limit.
+
+    What is no timeout at all comes back as it is, for requests to complain of.
+    """
+    if isinstance(timeout, urllib3.Timeout):
+        if deadline.seconds(timeout.total) is None:
+            return urllib3.Timeout(
+                connect=limit.allowed(deadline.seconds(timeout.connect_timeout)),
+                read=limit.allowed(deadline.seconds(timeout.read_timeout)),
+                total=limit.left(),
+            )
+        shorter = timeout.clone()
+        shorter.total = limit.allowed(deadline.seconds(timeout.total))
+        return shorter
+    if isinstance(timeout, tuple) and len(timeout) == 2:
+        connect, read = timeout
+        return (_shorter(connect, limit), _shorter(read, limit))
+    if timeout is None or timeout is deadline.seconds(timeout):
+        return limit.allowed(timeout)
+    return timeout
