@@ -13,12 +13,14 @@ from collections.abc import Iterable
 from importlib.util import find_spec
 
 try:
-    from tests.benchmarks.measure import CALLS, Ratio, take_turns
+    from tests.benchmarks.measure import CALLS, Ratio, Times, take_turns
 except ModuleNotFoundError as missing:
     raise SystemExit(f"{missing.name} is not installed: pip install -e '.[bench]'") from None
-from tests.benchmarks import footprint
-from tests.benchmarks.contenders import COMPARISONS, GROUPS
+from tests.benchmarks import answers, contenders, footprint, loads
+from tests.benchmarks.contenders import COMPARISONS
 
+GROUPS = contenders.GROUPS | answers.GROUPS
+LOADS = "loads"
 ROUNDS, FAST_ROUNDS = 120, 20
 KIB = 1024
 
@@ -27,13 +29,15 @@ def main() -> None:
     options = _options()
     started = time.perf_counter()
     print(f"Python {platform.python_version()}, {options.rounds} rounds of {CALLS} calls in turns")
-    groups = {name: GROUPS[name] for name in options.only or GROUPS}
+    groups = {name: GROUPS[name] for name in options.only or GROUPS if name != LOADS}
     times = take_turns(groups, rounds=options.rounds)
     if times.missing:
         modules = ", ".join(sorted(set(times.missing.values())))
         print(f"left out, not installed: {modules}. Use pip install -e '.[bench]'")
     ratios = [ratio for one in COMPARISONS if (ratio := times.ratio(one)) is not None]
-    _print_ratios(ratios)
+    if ratios:
+        _print_ratios(ratios)
+    _print_costs(times)
     if options.json:
         times.suite().dump(options.json, replace=True)
     if not options.only:
@@ -41,6 +45,8 @@ def main() -> None:
             _print_footprint(5 if options.fast else 15)
         except (ImportError, RuntimeError) as error:
             print(f"import, memory and threads were not measured: {error}")
+    if LOADS in (options.only or [LOADS]):
+        loads.print_loads(seconds=4 if options.fast else 10)
     print(f"\nmeasured in {time.perf_counter() - started:.0f} s")
 
 
@@ -49,7 +55,11 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--fast", action="store_true", help="fewer rounds, for a first impression")
     parser.add_argument("--rounds", type=int, help=f"rounds of every contender, default {ROUNDS}")
     parser.add_argument(
-        "--only", nargs="+", choices=list(GROUPS), metavar="GROUP", help=", ".join(GROUPS)
+        "--only",
+        nargs="+",
+        choices=[*GROUPS, LOADS],
+        metavar="GROUP",
+        help=", ".join([*GROUPS, LOADS]),
     )
     parser.add_argument("--json", metavar="FILE", help="keep the values for pyperf compare_to")
     options = parser.parse_args()
@@ -69,6 +79,15 @@ def _print_ratios(ratios: Iterable[Ratio]) -> None:
             f"{one.what:33}{one.against:43}{ratio.ours:7.0f}{ratio.peer:8.0f}{ratio.value:8.3f}"
             f"{f'{low:.3f}-{high:.3f}':>15}{_aim(ratio.value, one.aim)}"
         )
+
+
+def _print_costs(times: Times) -> None:
+    measured = [(one, cost) for one in answers.COSTS if (cost := one.microseconds(times))]
+    if measured:
+        print(f"\n{'what':43}{'us':>7}{'aim':>8}")
+    for one, cost in measured:
+        aim = "" if one.aim is None else _aim(cost, one.aim)
+        print(f"{one.what:43}{cost:7.2f}{aim}")
 
 
 def _print_footprint(rounds: int) -> None:
