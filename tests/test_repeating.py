@@ -1,4 +1,4 @@
-"""What the newest attempt's exchanges tell of repeating it (what may be sent again: test_verdict)."""
+"""How often an attempt was tried already; what may be sent again is in test_verdict."""
 
 from __future__ import annotations
 

@@ -25,8 +25,14 @@ STALE = 0.25
 _WORTH_FORETELLING = 60.0
 """Seconds until a reset that somebody could do something about."""
 
+_MOST_SHY = 5.0
+"""Seconds that others are given a start at the most."""
+
 _MOVES = 0.001
 """Seconds that rounding does not account for."""
+
+_FORESEEN = 2.0
+"""Seconds for which others are taken to spend as they did."""
 
 _MEMORY = 5.0
 """Seconds in which half of what is known of others is forgotten."""
@@ -63,12 +69,13 @@ class Bucket:
     left: units left by the newest word of the vendor. resets_at: when it said that they are
     renewed (monotonic seconds). lag: seconds by which it turned out to be late, as a vendor is that
     rounds down. price: units a request costs, 1.0 if the vendor counts requests. others: units a
-    second that somebody else spends. rolls: is it renewed little by little, as a sliding window is?
-    told_at: when the newest word came. is_told_of: does everybody know that nothing is left?
+    second that somebody else spends. rolls: has it been seen to be renewed little by little, as a
+    sliding window is? told_at: when the newest word came. is_told_of: does everybody know that
+    nothing is left?
     """
 
     __slots__ = (
-        "_asks",
+        "_asks_since",
         "_counts_requests",
         "_is_foretold",
         "_latency",
@@ -101,7 +108,7 @@ class Bucket:
         self.others = 0.0
         self.rolls = False
         self.ramp = Ramp()
-        self._asks = False
+        self._asks_since = math.inf
         self._counts_requests = counts_requests
         self._is_foretold = False
         self.limit: float | None
@@ -121,10 +128,11 @@ class Bucket:
         if self.resets_at is None:
             return math.inf
         due = self.resets_at + self.lag
-        if self.rolls and self.others and self._mine:
-            # What comes back little by little is whose it was: others spend theirs again. The
-            # first of ours may still be lost to them.
-            due = max(due, self._mine[min(2, len(self._mine) - 1)] + self._longest)
+        if self.others and self._mine:
+            # What comes back little by little is whose it was: others spend theirs again, and
+            # the first of ours may still be lost to them.
+            ours = self._mine[min(2, len(self._mine) - 1)] + self._longest
+            due += min(max(0.0, ours - due), self._longest / 8, _MOST_SHY)
         return due
 
     @property
@@ -162,9 +170,9 @@ class Bucket:
             wait = self.told_at + BLIND - now
         if wait > 0:
             return wait
-        if not self._asks:
+        if self._asks_since == math.inf:
             # One request finds out what is left now.
-            self._asks = True
+            self._asks_since = now
             self.ramp.restart()
         return self.ramp.lacks(now)
 
@@ -177,10 +185,11 @@ class Bucket:
         # vendor rounds its reset down.
         is_kept = self.resets_at is not None and not self.lag and most >= 10
         kept = 1.0 if is_kept and self._counts_requests else 0.0
-        reaction = min(now - self.told_at, STALE) + self._latency
-        lost = self.others * reaction
-        # Twice the deviation of chance, but never much of the quota.
-        return left - kept - min(math.ceil(lost + 2 * math.sqrt(lost)), most / 10)
+        age = min(now - self.told_at, _FORESEEN)
+        lost = self.others * (age + self._latency)
+        # Twice the deviation of chance; but never much of the quota while the news is fresh.
+        most_lost = most / 10 if age < STALE else most / 2
+        return left - kept - min(math.ceil(lost + 2 * math.sqrt(lost)), most_lost)
 
     def at_least(self, place: int, reserve: float, now: float) -> float:
         """Seconds that the caller at this place (0 is first) waits at the least."""
@@ -198,11 +207,12 @@ class Bucket:
 
     def learn(self, told: Told) -> None:
         """Hear one answer; several may come in any order."""
+        is_due = self.resets_at is not None and told.sent >= min(self.due, self._asks_since)
         self._latency += (told.at - told.sent - self._latency) / 8
         self._own += 1
         self._note(told)
         is_newer = told.sent >= self.told_at
-        if told.sent >= self.due:
+        if is_due:
             if self._is_late(told):
                 self._wait_on(told)
             else:
@@ -218,6 +228,11 @@ class Bucket:
         if self._strangers and sent < self._since:
             self._strangers -= 1
 
+    def renew_in_child(self) -> None:
+        """In a forked child: nothing is under way."""
+        self.ramp.under_way = 0
+        self._strangers = 0
+
     def hold(self, until: float) -> None:
         """Nothing is left until then (monotonic seconds): the vendor said so."""
         self.left = 0.0
@@ -228,7 +243,7 @@ class Bucket:
         if self._is_foretold or self.resets_at is None or not self.left:
             return None
         spent, passed = self._left_first - self.left, now - self._since
-        resets_in = self.due - now
+        resets_in = self.resets_at - now
         if resets_in < _WORTH_FORETELLING or passed < _TREND:
             return None
         if spent < max(5.0, self._left_first / 20):
@@ -255,7 +270,7 @@ class Bucket:
         self.told_at = self._since = told.at
         self._own = 0
         self._strangers = 0
-        self._asks = False
+        self._asks_since = math.inf
         self._is_foretold = False
         self.is_told_of = False
 
@@ -296,7 +311,7 @@ class Bucket:
         """What was spent, by us and by others."""
         before = self.left
         self.left = told.remaining
-        self._asks = False
+        self._asks_since = math.inf
         self.limit = told.limit or self.limit
         self.told_at = max(self.told_at, told.at)
         if not self._counts_requests:

@@ -21,6 +21,8 @@ Key = tuple[str, str, str, str]
 class Buckets:
     """All guarded by the lock of a Quota."""
 
+    __slots__ = ("_spends", "_told_of_cap", "all")
+
     def __init__(self) -> None:
         self.all: dict[Key, Bucket] = {}
         self._spends: dict[str, dict[Key, Bucket]] = {}

@@ -23,6 +23,8 @@ class Holdings:
     default: the quota of calls that took one slot of it without leaving a permit behind.
     """
 
+    __slots__ = ("_default", "_gate", "nothing")
+
     def __init__(self, gate: Gate, default: Quota) -> None:
         self._gate = gate
         self._default = default
@@ -79,9 +81,9 @@ class Holdings:
                     takes_over = is_unspent and not inherited and other.cost == permit.cost
                     if is_ours:
                         other.is_held = False
-                    if takes_over:
-                        permit.ramps, other.ramps = other.ramps, ()
                 inherited = inherited or takes_over
+                if takes_over:
+                    other.quota.hand_over(other, permit)
                 if is_ours and not takes_over:
                     other.quota.give(other)
             around = around.parent

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import deque
 from collections.abc import Iterable
@@ -66,7 +67,7 @@ class Ramp:
 
     def leave(self, *, fine: bool) -> None:
         """One was answered, or is over."""
-        self.under_way -= 1
+        self.under_way = max(0, self.under_way - 1)  # a forked child has none of its parent's
         if fine:
             self.allowed += 1
             if self.allowed >= WIDE:
@@ -112,18 +113,16 @@ class Meter:
     SPAN = 2.0
     """Seconds; a rate over less is a guess."""
 
+    FEW = 8
+
     __slots__ = ("_moments",)
 
-    def __init__(self) -> None:
-        self._moments: deque[float] = deque(maxlen=64)
+    def __init__(self, moments: Iterable[float] = ()) -> None:
+        self._moments = deque(moments, maxlen=1024)
 
     def add(self, now: float) -> None:
         """Note an admission."""
         self._moments.append(now)
-
-    def add_all(self, moments: Iterable[float]) -> None:
-        """Note admissions that were counted elsewhere, in the order of their time."""
-        self._moments.extend(moments)
 
     def is_guess(self, now: float) -> bool:
         """Is it too early to tell a rate?"""
@@ -131,13 +130,18 @@ class Meter:
 
     def rate(self, now: float) -> float:
         """Admissions a second."""
-        if not self._moments:
-            return 1 / self.SPAN
-        return len(self._moments) / max(now - self._moments[0], self.SPAN)
+        recent = self._since(now - self.SPAN)
+        if recent >= self.FEW or not self._moments:
+            return max(recent, 1) / self.SPAN
+        few = min(len(self._moments), self.FEW)
+        return few / max(now - self._moments[-few], self.SPAN)
 
     def newest_rate(self, now: float) -> float:
         """Admissions a second, in the last second."""
-        return max(1.0, sum(now - moment < 1 for moment in self._moments))
+        return max(1.0, self._since(now - 1))
+
+    def _since(self, moment: float) -> int:
+        return sum(1 for _ in itertools.takewhile(moment.__lt__, reversed(self._moments)))
 
 
 class Cubic:
@@ -146,9 +150,9 @@ class Cubic:
     The recovery is CUBIC's (RFC 9438 4.2), as in the adaptive mode of the AWS SDKs: quickly back
     to just below a target, slowly past it, and ever faster beyond. The cut is to half, as in
     RFC 5681. The target is HEADROOM of the refused rate, reached after RECOVERY seconds or CALLS
-    requests, whichever is longer, so that a refusal stays rare. The refused rate is the mean since
-    the last cut at most: a vendor that saves up unused quota refuses only long after its rate was
-    passed.
+    requests, whichever is longer, so that a refusal stays rare. The refused rate lies between the
+    newest and the mean since the last cut: a vendor that saves up unused quota refuses only long
+    after its rate was passed.
 
     While the first refused rate is a guess, there is no such plateau, and CUBIC's C is the RFC's.
     """
@@ -173,11 +177,12 @@ class Cubic:
 
     def cut(self, newest: float, now: float) -> None:
         """Cut again. newest: requests a second, of the newest ones alone."""
-        # What is refused may have left before the last cut.
-        mean = newest if self._is_guess else max(1, self._sent) / max(now - self._cut_at, 0.5)
-        refused = self.HEADROOM * min(mean, self.rate(now))
+        refused = min(newest, self.rate(now))
+        if not self._is_guess:
+            mean = self._sent / max(now - self._cut_at, 0.5)
+            refused = (refused + min(refused, mean)) / 2
         self._is_guess = False
-        self._begin(refused, now)
+        self._begin(self.HEADROOM * refused, now)
 
     def rate(self, now: float) -> float:
         """Requests a second."""

@@ -50,6 +50,25 @@ class Quota:
     hold on to this quota, which is for whoever keeps quotas.
     """
 
+    __slots__ = (
+        "_asks_first",
+        "_backoff",
+        "_lock",
+        "_meter",
+        "_next_at",
+        "_ramp",
+        "_reserve",
+        "_spread",
+        "buckets",
+        "cubic",
+        "guarded_until",
+        "is_simple",
+        "line",
+        "logs",
+        "paused_until",
+        "users",
+    )
+
     def __init__(
         self,
         rates: Sequence[Rate],
@@ -72,7 +91,8 @@ class Quota:
         # Where nothing at all is known, the first answer may tell.
         self._ramp = Ramp(1 if careful else math.inf)
         self._asks_first = careful
-        self._meter = Meter()
+        # Where there are rates, their log has counted until something is cut.
+        self._meter = None if self.logs else Meter()
         self._backoff = Backoff()
         self._next_at = -math.inf
         self._lock = threading.Lock()
@@ -113,7 +133,8 @@ class Quota:
             else:
                 for log in self.logs:
                     log.take_some(permit.cost, now)
-            self._meter.add(now)
+            if self._meter is not None:
+                self._meter.add(now)
             if self.cubic is not None:
                 self.cubic.enter()
             interval = self._interval_locked(buckets, now) * permit.cost
@@ -133,8 +154,9 @@ class Quota:
         """The same while the vendor has told nothing that counts."""
         if self.is_simple:
             return self.logs[0].take(now)
-        if not self.logs:
+        if self._meter is not None:
             self._meter.add(now)
+        if not self.logs:
             return 0.0
         with self._lock:
             wait = self._lacks_of_logs_locked(permit, now)
@@ -155,6 +177,11 @@ class Quota:
                 self._guard_locked()
         if self.line.waiting:
             self.line.wake()
+
+    def hand_over(self, permit: Permit, heir: Permit) -> None:
+        """Let another permit count for what is under way."""
+        with self._lock:
+            heir.ramps, permit.ramps = permit.ramps, ()
 
     def group_of(self, who: str) -> object:
         """Those of one group wait for the same; what is shared is all there is to most."""
@@ -183,8 +210,9 @@ class Quota:
         now = clock.monotonic()
         for log in self.logs:
             log.give_all(now)
-        for ramp in (self._ramp, *(bucket.ramp for bucket in self.buckets.all.values())):
-            ramp.under_way = 0
+        self._ramp.under_way = 0
+        for bucket in self.buckets.all.values():
+            bucket.renew_in_child()
         self.line.clear()
         self.users = 0
 
@@ -304,10 +332,9 @@ class Quota:
         self._pause_locked(now + pause, now)
         if not self._backoff.is_first:
             return  # it was admitted nothing since the last cut, so that was no test of the rate
-        if self.is_simple and self.cubic is None:
-            # What was admitted without a lock was counted there.
-            self._meter.add_all(self.logs[0].newest(64))
         meter = self._meter
+        if meter is None:
+            meter = self._meter = Meter(self.logs[0].newest(1024))
         if self.cubic is None:
             self.cubic = Cubic(meter.rate(now), now, is_guess=meter.is_guess(now))
         else:
@@ -326,6 +353,7 @@ class Quota:
     def _forget_locked(self, now: float) -> None:
         if self.cubic is not None and self.cubic.is_over(now):
             self.cubic = None
+            self._meter = None if self.logs else self._meter
             self._next_at = -math.inf
         self.buckets.forget(now)
 

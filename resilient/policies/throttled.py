@@ -32,6 +32,10 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
+_UNKNOWN = 0.05
+"""Seconds until a refused caller may come back, where only an answer under way can tell."""
+
+
 class Throttled(Policy, Gate):
     """See `throttled`. `_quotas_lock` guards `_quotas` and the quotas' `users`."""
 
@@ -294,7 +298,8 @@ class Throttled(Policy, Gate):
             f"{call.target.label}: {text} ({bound}). Raise "
             "max_wait=, add @fallback, or come back after exc.retry_after seconds.",
             label=call.target.label,
-            retry_after=needed,
+            # Where nobody knows, whoever comes back at once must not come back for ever.
+            retry_after=needed or _UNKNOWN,
         )
 
     def _check_reserve(self) -> None:

@@ -142,6 +142,12 @@ def test_rates_are_taken_in_every_spelling(made: Any, rates: list[str]) -> None:
         (["10/s"], {"max_waiting": 0}, "throttled(max_waiting=0)"),
         (["10/s"], {"max_keys": 0}, "throttled(max_keys=0)"),
         (["10/s"], {"maxwait": 1}, "did you mean max_wait?"),
+        (["10/s"], {"pace": "slow"}, "use 'burst' or 'spread'"),
+        (["10/s"], {"reserve": 1.5, "priority": lambda: True}, "throttled(reserve=1.5)"),
+        (["10/s"], {"reserve": -0.1, "priority": lambda: True}, "throttled(reserve=-0.1)"),
+        (["10/s"], {"reserve": 0.2}, "without priority= no call could use it"),
+        (["2/s"], {"reserve": 0.9, "priority": lambda: True}, "of 2/s nothing is left"),
+        (["10/s"], {"priority": "always"}, "throttled(priority='always')"),
     ],
     ids=str,
 )
@@ -1213,24 +1219,41 @@ def test_a_pause_of_one_key_leaves_the_others_alone(clock: FakeClock, vendor: Ma
 
 
 def test_quotas_are_kept_while_busy_and_forgotten_when_idle(clock: FakeClock) -> None:
-    policy = throttled("1 per 10 s", key=lambda tenant: tenant, max_keys=2, max_wait=0)
+    policy = throttled("1 per 10 s", key=lambda tenant: tenant, max_keys=8, max_wait=0)
 
     @policy
     def fetch(tenant: int) -> int:
         return tenant
 
     # More tenants than quotas kept: none of them may get a fresh quota by being forgotten.
-    for tenant in range(8):
+    for tenant in range(30):
         fetch(tenant)
-    for tenant in range(8):
+    for tenant in range(30):
         with pytest.raises(RateLimited):
             fetch(tenant)
-    assert len(policy._quotas) == 8
+    assert len(policy._quotas) == 30
     clock.advance(10)
     for tenant in range(100, 105):
         fetch(tenant)
         clock.advance(10)
-    assert len(policy._quotas) <= 2
+    assert len(policy._quotas) <= 8
+
+
+def test_keys_that_a_user_makes_up_do_not_fill_the_memory(clock: FakeClock) -> None:
+    policy = throttled("1 per 10 s", key=lambda tenant: tenant, max_keys=10, max_wait=0)
+
+    @policy
+    def fetch(tenant: int) -> int:
+        return tenant
+
+    most = 0
+    for tenant in range(1000):
+        fetch(tenant)
+        most = max(most, len(policy._quotas))
+    assert most <= policy.FULL * 10 + 1
+    # The newest ones still count.
+    with pytest.raises(RateLimited):
+        fetch(999)
 
 
 def test_the_quota_of_a_running_call_is_not_forgotten(clock: FakeClock) -> None:
@@ -1364,6 +1387,365 @@ def test_observing_counts_the_pages_of_a_call(
     assert free_slots(policy) == 2
 
 
+# Headers, all over.
+
+
+QUOTA = "x-ratelimit-limit={limit} x-ratelimit-remaining={left} x-ratelimit-reset=now+{reset}"
+
+
+def quota_says(left: int, *, limit: int = 100, reset: int = 60, name: str = "") -> str:
+    text = QUOTA.format(limit=limit, left=left, reset=reset)
+    return "200 " + text + (f" x-ratelimit-resource={name}" if name else "")
+
+
+@pytest.mark.parametrize("rates", [(), ("1000/s",), ("1000/s", "5000/min")], ids=str)
+@pytest.mark.parametrize("named", [True, False], ids=["named", "unnamed"])
+def test_resources_of_one_vendor_do_not_block_each_other(
+    clock: FakeClock, vendor: MakeVendor, rates: tuple[str, ...], named: bool
+) -> None:
+    server = vendor(
+        {
+            "/search": quota_says(0, limit=30, name="search" if named else ""),
+            "/core": quota_says(4000, limit=5000, name="core" if named else ""),
+        }
+    )
+    policy = throttled(*rates, max_wait=1)
+
+    @policy
+    def core() -> int:
+        return get(server, "/core").status_code
+
+    @policy
+    def search() -> int:
+        return get(server, "/search").status_code
+
+    assert [core(), search()] == [200, 200]
+    with pytest.raises(RateLimited, match=r"0 of 30 calls left"):
+        search()
+    for _ in range(10):
+        core()
+    assert clock.now < 1
+    assert core.resilient.throttle.remaining == 4000
+    assert search.resilient.throttle.remaining == 0
+
+
+def test_what_somebody_else_has_spent_is_not_spent_again(
+    clock: FakeClock, vendor: MakeVendor
+) -> None:
+    """Told 100 per minute, and 3 of them are left by the vendor's word."""
+    server = vendor(", ".join(quota_says(left, limit=9) for left in (3, 2, 1, 0, 8)))
+
+    @throttled("100/min", max_wait=100)
+    def fetch() -> int:
+        return get(server).status_code
+
+    for _ in range(5):
+        fetch()
+    at = [request.at for request in server.requests]
+    assert at[3] < 1
+    assert at[4] >= 60
+
+
+def test_spread_calls_keep_an_even_distance(clock: FakeClock, vendor: MakeVendor) -> None:
+    server = vendor("200")
+
+    @throttled("10 per 5 s", pace="spread")
+    def fetch() -> int:
+        return get(server).status_code
+
+    for _ in range(11):
+        fetch()
+    at = [request.at for request in server.requests]
+    gaps = [later - sooner for sooner, later in itertools.pairwise(at)]
+    assert gaps[1:9] == pytest.approx([0.5] * 8)
+
+
+def test_spread_calls_go_by_what_the_vendor_has_left(clock: FakeClock, vendor: MakeVendor) -> None:
+    answers = [quota_says(left, reset=60) for left in (21, 20, 19, 18, 17)]
+    server = vendor(", ".join(answers))
+
+    @throttled(pace="spread")
+    def fetch() -> int:
+        return get(server).status_code
+
+    for _ in range(5):
+        fetch()
+    at = [request.at for request in server.requests]
+    # One may catch up.
+    assert all(2 <= later - sooner <= 4 for sooner, later in itertools.pairwise(at[2:]))
+
+
+def test_a_share_is_kept_for_calls_with_priority(clock: FakeClock) -> None:
+    @throttled("10 per 60 s", reserve=0.3, priority=lambda urgent: urgent, max_wait=0)
+    def fetch(urgent: bool) -> float:
+        return clock.now
+
+    for _ in range(7):
+        fetch(False)
+    with pytest.raises(RateLimited):
+        fetch(False)
+    for _ in range(3):
+        fetch(True)
+    with pytest.raises(RateLimited):
+        fetch(True)
+
+
+def test_a_share_of_the_vendors_quota_is_kept_for_calls_with_priority(
+    clock: FakeClock, vendor: MakeVendor
+) -> None:
+    server = vendor(quota_says(2, limit=9))
+
+    @throttled(reserve=0.5, priority=lambda urgent: urgent, max_wait=0)
+    def fetch(urgent: bool) -> int:
+        return get(server).status_code
+
+    fetch(False)
+    with pytest.raises(RateLimited):
+        fetch(False)
+    assert fetch(True) == 200
+
+
+def test_who_has_priority_goes_before_those_in_line(
+    clock: FakeClock, in_thread: StartThread
+) -> None:
+    policy = throttled("1/s", priority=lambda name: name.startswith("urgent"))
+    went: list[str] = []
+    begun, over = threading.Event(), threading.Event()
+
+    @policy
+    def fetch(name: str) -> None:
+        if name == "first":
+            begun.set()
+            assert over.wait(REAL_LIMIT)
+        went.append(name)
+
+    in_thread(lambda: fetch("first"))
+    assert begun.wait(REAL_LIMIT)
+    for place, name in enumerate(["a", "b", "urgent"], start=1):
+        in_thread(lambda name=name: fetch(name))  # type: ignore[misc]
+        until(lambda: policy.waiting == place)  # noqa: B023
+    over.set()
+    until(lambda: len(went) == 4)
+    assert went == ["first", "urgent", "a", "b"]
+
+
+def test_refusals_without_a_word_slow_everybody_down_and_are_forgotten(
+    clock: FakeClock, vendor: MakeVendor, steps: RecordedSteps
+) -> None:
+    server = vendor("200 x20, 429, 200")
+
+    @throttled("1000/s", max_wait=600)
+    def fetch() -> int:
+        clock.advance(0.05)
+        return get(server).status_code
+
+    for _ in range(21):
+        fetch()
+    slowed = fetch.resilient.throttle.slowed_to
+    assert slowed is not None
+    assert slowed < 20
+    assert [step.kind for step in steps].count("slowed") == 1
+    text = next(step.text for step in steps if step.kind == "slowed")
+    assert "the vendor answered 429 without a word for how long" in text
+    before = clock.now
+    for _ in range(10):
+        fetch()
+    assert clock.now - before > 10 / 20
+    for _ in range(3000):
+        fetch()
+        if fetch.resilient.throttle.slowed_to is None:
+            break
+    assert fetch.resilient.throttle.slowed_to is None
+    policy = fetch.resilient.policy("throttled")
+    assert policy._quota.guarded_until <= clock.now  # the way without a lock is open again
+
+
+def test_a_quota_that_will_be_gone_too_soon_is_told_of_once(
+    clock: FakeClock, vendor: MakeVendor, steps: RecordedSteps
+) -> None:
+    reset = int(clock.unix) + 3600
+    said = "200 x-ratelimit-limit=1000 x-ratelimit-remaining={} x-ratelimit-reset=" + str(reset)
+    server = vendor(", ".join(said.format(1000 - 10 * number) for number in range(1, 40)))
+
+    @throttled
+    def fetch() -> int:
+        clock.advance(2)
+        return get(server).status_code
+
+    for _ in range(39):
+        fetch()
+    (forecast,) = [step for step in steps if step.kind == "forecast"]
+    assert forecast.text.startswith("at this pace the quota is gone at ")
+    assert "before its reset" in forecast.text
+    assert forecast.facts["gone_in"] < forecast.facts["resets_in"]
+
+
+def test_a_wait_tells_who_waits_how_long_why_and_until_when(
+    clock: FakeClock, vendor: MakeVendor, steps: RecordedSteps
+) -> None:
+    server = vendor(quota_says(0, limit=30) + ", " + quota_says(29, limit=30))
+
+    @service("github")
+    @throttled(max_wait=100)
+    def search() -> int:
+        return get(server).status_code
+
+    search()
+    search()
+    paused, waits = steps
+    assert paused.kind == "paused"
+    assert paused.text.startswith("pauses everybody for 60 s: 0 of 30 calls left, until ")
+    assert waits.label == "github.search"
+    assert waits.text.startswith("waits 60 s for the vendor's limit: 0 of 30 calls left, until ")
+    assert waits.facts["needed"] == pytest.approx(60, abs=1)
+    assert waits.facts["waited"] == pytest.approx(waits.facts["needed"], abs=0.1)
+
+
+def test_its_figures_are_there_while_threads_wait(in_thread: StartThread) -> None:
+    policy = throttled("2 per 0.05 s")
+    begun, over = threading.Semaphore(0), threading.Event()
+
+    @policy
+    def fetch(waits: bool) -> None:
+        if waits:
+            begun.release()
+            assert over.wait(REAL_LIMIT)
+
+    view = fetch.resilient.throttle
+    assert (view.limit, view.remaining, view.resets_at, view.waiting) == (2, 2, None, 0)
+    for _ in range(2):
+        in_thread(lambda: fetch(True))
+        assert begun.acquire(timeout=REAL_LIMIT)
+    for place in (1, 2, 3):
+        in_thread(lambda: fetch(False))
+        until(lambda: policy.waiting == place)  # noqa: B023
+    view = fetch.resilient.throttle
+    assert (view.limit, view.remaining, view.waiting) == (2, 0, 3)
+    figures = fetch.resilient.stats()["throttle"]
+    assert figures["waiting"] == 3
+    assert figures["remaining"] == 0
+    assert figures["paused_until"] is None
+    over.set()
+    until(lambda: policy.waiting == 0)
+
+
+def test_a_pause_shows_in_the_figures(clock: FakeClock, vendor: MakeVendor) -> None:
+    server = vendor("429 retry-after=30, 200")
+
+    @throttled
+    def fetch() -> int:
+        return get(server).status_code
+
+    fetch()
+    view = fetch.resilient.throttle
+    assert view.paused_until is not None
+    assert view.paused_until.timestamp() == pytest.approx(clock.unix + 30, abs=1)
+    assert fetch.resilient.stats()["throttle"]["paused_until"] == view.paused_until.timestamp()
+    clock.advance(30)
+    assert fetch.resilient.throttle.paused_until is None
+
+
+def test_each_key_learns_its_own_quota(clock: FakeClock, vendor: MakeVendor) -> None:
+    server = vendor({"/poor": quota_says(0), "/rich": quota_says(90)})
+
+    @throttled(key=lambda tenant: tenant, max_wait=0)
+    def fetch(tenant: str) -> int:
+        return get(server, "/" + tenant).status_code
+
+    assert [fetch("poor"), fetch("rich")] == [200, 200]
+    with pytest.raises(RateLimited):
+        fetch("poor")
+    assert fetch("rich") == 200
+    assert fetch.resilient.throttle.remaining == 0  # the one with the least left
+
+
+def test_ctrl_c_while_waiting_for_a_reset_leaves_nothing_behind(
+    clock: FakeClock, vendor: MakeVendor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = vendor(quota_says(0, limit=9) + ", " + quota_says(8, limit=9))
+    policy = throttled(max_wait=100)
+
+    @policy
+    def fetch() -> int:
+        return get(server).status_code
+
+    def interrupted(event: threading.Event, timeout: float | None) -> bool:
+        raise KeyboardInterrupt
+
+    fetch()
+    with monkeypatch.context() as patch:
+        patch.setattr(clock_in_force, "wait", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            fetch()
+    quota = policy._quota
+    assert policy.waiting == 0
+    assert quota._ramp.under_way == 0
+    assert [bucket.ramp.under_way for bucket in quota.buckets.all.values()] == [0]
+    assert fetch() == 200
+    assert server.requests[1].at >= 60
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_nothing_counts_as_under_way_after_a_call_that_failed(
+    clock: FakeClock, vendor: MakeVendor, error: type[BaseException]
+) -> None:
+    server = vendor(quota_says(90))
+    policy = throttled()
+
+    @policy
+    def fetch(when: str) -> None:
+        if when == "before":
+            raise error
+        get(server)
+        raise error
+
+    for when in ["before", "after", "before", "after"]:
+        with pytest.raises(error):
+            fetch(when)
+    quota = policy._quota
+    assert quota._ramp.under_way == 0
+    assert [bucket.ramp.under_way for bucket in quota.buckets.all.values()] == [0]
+
+
+def test_observing_learns_and_never_waits(
+    clock: FakeClock, vendor: MakeVendor, steps: RecordedSteps
+) -> None:
+    server = vendor(quota_says(0))
+
+    @throttled(mode="observe")
+    def fetch() -> int:
+        return get(server).status_code
+
+    assert [fetch() for _ in range(4)] == [200] * 4
+    assert clock.now == 0
+    assert "would_pause" in steps.kinds()
+    assert steps.kinds().count("would_throttle") == 3
+    assert fetch.resilient.throttle.remaining == 0
+
+
+def test_threads_of_one_call_leave_nothing_under_way(clock: FakeClock, vendor: MakeVendor) -> None:
+    server = vendor(quota_says(9000, limit=10_000))
+    policy = throttled()
+
+    @policy
+    def fetch() -> None:
+        get(server)
+        start = threading.Barrier(6)
+
+        def work() -> None:
+            start.wait(REAL_LIMIT)
+            for _ in range(5):
+                get(server)
+
+        run_in_threads([work] * 6)
+
+    for _ in range(3):
+        fetch()
+    quota = policy._quota
+    assert quota._ramp.under_way == 0
+    assert [bucket.ramp.under_way for bucket in quota.buckets.all.values()] == [0]
+
+
 # Many threads.
 
 
@@ -1415,7 +1797,7 @@ def test_sixteen_threads_never_exceed_the_rate_and_no_slot_is_lost(
     assert not quota.line.waiting
     later = time.monotonic() + 1
     fewest = min(rate.calls for rate in policy.rates)
-    assert sum(quota.take(1, later) == 0 for _ in range(fewest + 1)) == fewest
+    assert sum(quota.take(Permit(quota), later) == 0 for _ in range(fewest + 1)) == fewest
 
 
 @pytest.mark.stress

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta, timezone
+from functools import lru_cache
 
 from resilient.http.headers import date_of, number_of
 from resilient.timing import clock
@@ -148,6 +149,7 @@ def _from_now(moment: float, server: ServerTime) -> float | None:
     return round(until, 6) if until <= YEAR else None
 
 
+@lru_cache(256)  # the same few stand in most answers of a vendor
 def duration_of(text: str) -> float | None:
     """Seconds of a duration that has units."""
     if not text or len(text) > _LONGEST:
