@@ -373,7 +373,7 @@ def test_a_child_is_not_behind_threads_that_stood_in_line_at_the_fork() -> None:
     [
         lambda fn: fn.resilient.policy("throttled")._quota._lock,
         lambda fn: fn.resilient.policy("throttled")._quota.line._lock,
-        lambda fn: fn.resilient.policy("throttled")._quotas_lock,
+        lambda fn: fn.resilient.policy("throttled")._keyed._lock,
         lambda fn: fn.resilient.breaker._lock,
         lambda fn: fn.resilient.breaker._telling,
         lambda fn: fn.resilient.breaker.health.ok._lock,

@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from resilient import breaker, bulkhead, cached, fallback, registry, retry, service, throttled
-from resilient.testing import FakeClock, RecordedSteps, ScriptedVendor, fake_clock, record_steps
+from resilient.testing import FakeClock, RecordedSteps, ScriptedVendor, fake_clock
 
 REAL_LIMIT = 10.0
 """Real seconds that a thread of these tests may take before they fail."""
@@ -24,12 +24,6 @@ def clock() -> Iterator[FakeClock]:
     registry.reset()  # functions of the same name share their figures
     with fake_clock() as clock:
         yield clock
-
-
-@pytest.fixture
-def steps() -> Iterator[RecordedSteps]:
-    with record_steps() as steps:
-        yield steps
 
 
 @pytest.fixture(params=["by its own mode", "by its service", "in a bundle"])

@@ -51,7 +51,7 @@ from resilient import cached, log_to, retry, service, throttled, timing
 from resilient.circuit import CircuitBreaker
 from resilient.diagnostics.masking import mask
 from resilient.errors import BreakerOpen
-from resilient.testing import FakeClock, RecordedSteps, ScriptedVendor, fake_clock, record_steps
+from resilient.testing import FakeClock, RecordedSteps, ScriptedVendor
 
 PATIENCE = 20
 """Real seconds after which a thread counts as stuck."""
@@ -65,21 +65,9 @@ CachedSession = functools.partial(requests_cache.CachedSession, backend="memory"
 
 
 @pytest.fixture
-def clock() -> Iterator[FakeClock]:
-    with fake_clock() as clock:
-        yield clock
-
-
-@pytest.fixture
 def vendor_of() -> Iterator[MakeVendor]:
     with ExitStack() as vendors:
         yield lambda script: vendors.enter_context(ScriptedVendor(script))
-
-
-@pytest.fixture
-def steps() -> Iterator[RecordedSteps]:
-    with record_steps() as steps:
-        yield steps
 
 
 @pytest.fixture

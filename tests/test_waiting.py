@@ -4,49 +4,13 @@ from __future__ import annotations
 
 import math
 import threading
-import time
-from collections.abc import Callable, Iterator
 
 import pytest
 
-from resilient.testing import FakeClock, fake_clock
+from resilient.testing import FakeClock
 from resilient.timing import clock as clock_in_force
 from resilient.waiting import Line, _Turn
-
-REAL_LIMIT = 20.0
-"""Real seconds that a thread of these tests may take before they fail."""
-
-StartThread = Callable[[Callable[[], object]], threading.Thread]
-
-
-@pytest.fixture
-def clock() -> Iterator[FakeClock]:
-    with fake_clock() as fake:
-        yield fake
-
-
-@pytest.fixture
-def in_thread() -> Iterator[StartThread]:
-    started: list[threading.Thread] = []
-
-    def start(work: Callable[[], object]) -> threading.Thread:
-        thread = threading.Thread(target=work, daemon=True)
-        started.append(thread)
-        thread.start()
-        return thread
-
-    yield start
-    for thread in started:
-        thread.join(REAL_LIMIT)
-        assert not thread.is_alive()
-
-
-def until(condition: Callable[[], object]) -> None:
-    """Let other threads run until something is so."""
-    end = time.monotonic() + REAL_LIMIT
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0)
+from tests.threads import REAL_LIMIT, StartThread, until
 
 
 class Room:

@@ -8,6 +8,7 @@ least that can be left.
 from __future__ import annotations
 
 import math
+import re
 from collections import deque
 from typing import NamedTuple
 
@@ -39,6 +40,12 @@ _MEMORY = 5.0
 
 _TREND = 10.0
 """Seconds after which a pace is more than a burst."""
+
+
+_HARMLESS = re.compile(
+    r"(?=.{1,40}$)[A-Za-z]{1,20}[0-9]{0,4}[A-Za-z]{0,8}(?:[ ._:/-][A-Za-z]{1,20}[0-9]{0,4})*"
+)
+"""A name that people may read: headers can hold account numbers, tokens and control characters."""
 
 
 class Told(NamedTuple):
@@ -143,7 +150,8 @@ class Bucket:
     def __str__(self) -> str:
         of = f" of {self.limit:g}" if self.limit else ""
         what = "calls" if self._counts_requests else "units"
-        return f"{self.left:g}{of} {what} left" + (f" ({self.name})" if self.name else "")
+        name = f" ({self.name})" if _HARMLESS.fullmatch(self.name) else ""
+        return f"{self.left:g}{of} {what} left{name}"
 
     @property
     def is_named(self) -> bool:
@@ -187,9 +195,9 @@ class Bucket:
         kept = 1.0 if is_kept and self._counts_requests else 0.0
         age = min(now - self.told_at, _FORESEEN)
         lost = self.others * (age + self._latency)
-        # Twice the deviation of chance; but never much of the quota while the news is fresh.
-        most_lost = most / 10 if age < STALE else most / 2
-        return left - kept - min(math.ceil(lost + 2 * math.sqrt(lost)), most_lost)
+        # Three deviations of chance; but never much of the quota while the news is fresh.
+        most_lost = most / 12 if age < STALE else most / 2
+        return left - kept - min(math.ceil(lost + 3 * math.sqrt(lost)), most_lost)
 
     def at_least(self, place: int, reserve: float, now: float) -> float:
         """Seconds that the caller at this place (0 is first) waits at the least."""

@@ -6,10 +6,7 @@ requests they send, and let it hear the vendor's answers.
 
 from __future__ import annotations
 
-import itertools
 import sys
-import threading
-from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, ParamSpec, TypeVar, overload
 
@@ -17,6 +14,7 @@ from resilient import options
 from resilient.admission.answer import Answer
 from resilient.admission.hearing import answer_of, answer_unseen, heard_of
 from resilient.admission.holding import Holdings
+from resilient.admission.keyed import KeyedQuotas
 from resilient.admission.quota import Permit, Quota
 from resilient.admission.rates import Rate, parse_rate
 from resilient.admission.telling import ThrottleView, refusal_text, told_of, view_of, why_waiting
@@ -37,11 +35,10 @@ _UNKNOWN = 0.05
 
 
 class Throttled(Policy, Gate):
-    """See `throttled`. `_quotas_lock` guards `_quotas` and the quotas' `users`."""
+    """See `throttled`."""
 
     kind = "throttled"
     rank = 5
-    FULL = 4
 
     def __init__(
         self,
@@ -82,10 +79,14 @@ class Throttled(Policy, Gate):
                 f"throttled(cost={cost}): the rate admits only {self._largest}, so no call would "
                 "ever pass; use a lower cost or a higher rate."
             )
+        if not self.rates and not self.adaptive:
+            raise ConfigurationError(
+                "throttled(adaptive=False): without a rate nothing would ever wait; give one, such "
+                'as "10/s", or leave adaptive= out.'
+            )
         self._check_reserve()
         self._quota = self._new_quota()
-        self._quotas: OrderedDict[Hashable, Quota] = OrderedDict()
-        self._quotas_lock = threading.Lock()
+        self._keyed = KeyedQuotas(self._new_quota, self.max_keys)
         self._holdings = Holdings(self, self._quota)
 
     def renew_in_child(self) -> None:
@@ -112,9 +113,7 @@ class Throttled(Policy, Gate):
 
     def view_of(self, target: Target) -> ThrottleView:
         """What a function's throttle knows now; of several keys, the one with the least left."""
-        with self._quotas_lock:
-            quotas = list(self._quotas.values())
-        return view_of(quotas or [self._quota], target.label, self.waiting)
+        return view_of(self._keyed.all() or [self._quota], target.label, self.waiting)
 
     def figures(self, target: Target) -> Mapping[str, object]:
         return {"throttle": self.view_of(target).plain()}
@@ -126,11 +125,13 @@ class Throttled(Policy, Gate):
             return proceed
 
         def handler(call: Call) -> Any:
-            quota = self._hold_quota(call)
+            if self._key is None:
+                return self._run(self._quota, call, proceed)
+            quota = self._keyed.hold(self._key(*call.args, **call.kwargs))
             try:
                 return self._run(quota, call, proceed)
             finally:
-                self._let_go(quota)
+                self._keyed.let_go(quota)
 
         return self._bind_simple(proceed, handler) if self._quota.is_simple else handler
 
@@ -333,44 +334,7 @@ class Throttled(Policy, Gate):
         )
 
     def _all_quotas(self) -> list[Quota]:
-        with self._quotas_lock:
-            return [self._quota, *self._quotas.values()]
-
-    def _hold_quota(self, call: Call) -> Quota:
-        """The quota of this call, which is kept until the call lets go of it."""
-        if self._key is None:
-            return self._quota
-        key = self._key(*call.args, **call.kwargs)
-        with self._quotas_lock:
-            quota = self._quotas.get(key)
-            if quota is None:
-                quota = self._quotas[key] = self._new_quota()
-            quota.users += 1
-            self._quotas.move_to_end(key)
-            self._forget_idle_locked()
-        return quota
-
-    def _let_go(self, quota: Quota) -> None:
-        if self._key is not None:
-            with self._quotas_lock:
-                quota.users -= 1
-
-    def _forget_idle_locked(self) -> None:
-        """Keep at most `max_keys`, the oldest idle ones going first.
-
-        Those that still count something stay, up to FULL times as many: keys that a user chooses
-        must not fill the memory. Those that calls hold on to stay in any case.
-        """
-        surplus = len(self._quotas) - self.max_keys
-        if surplus <= 0:
-            return
-        # A look at a few of the oldest bounds the work of one call.
-        for key in list(itertools.islice(self._quotas, min(surplus, 8) + 8)):
-            quota = self._quotas[key]
-            is_full = len(self._quotas) > self.max_keys * self.FULL and not quota.users
-            if surplus > 0 and (quota.is_idle or is_full):
-                del self._quotas[key]
-                surplus -= 1
+        return [self._quota, *self._keyed.all()]
 
 
 def _rates(texts: Sequence[object], calls: object, period: Seconds | None) -> tuple[Rate, ...]:

@@ -325,3 +325,22 @@ def test_it_reads_as_people_say_it() -> None:
     assert str(tokens) == "1500 of 20000 units left (tokens)"
     assert bucket_of(25).share_left == 0.25
     assert bucket_of(25, limit=None).share_left == math.inf
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("search", " (search)"),
+        ("DeleteVMScaleSet3Min", " (DeleteVMScaleSet3Min)"),
+        ("tokens-per_day", " (tokens-per_day)"),
+        ("", ""),
+        ("sk_live_51Hx9QuickstartSecret", ""),
+        ("4111111111111111", ""),
+        ("a\x1b[31mred", ""),
+        ("a" * 41, ""),
+        ("eyJhbGciOiJIUzI1NiJ9", ""),
+    ],
+)
+def test_people_read_only_names_that_can_hold_no_secret(name: str, shown: str) -> None:
+    bucket = Bucket(name, Told(3.0, 10.0, 60.0, 0.0, 0.0, False))
+    assert str(bucket) == f"3 of 10 calls left{shown}"

@@ -6,7 +6,6 @@ import itertools
 import math
 import random
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -23,12 +22,6 @@ from resilient.testing import FakeClock, fake_clock
 from tests.admission.playing import CALLS, played
 
 HOST = "vendor.example"
-
-
-@pytest.fixture
-def clock() -> Iterator[FakeClock]:
-    with fake_clock() as fake:
-        yield fake
 
 
 def quota_of(*rates: Rate, **options: Any) -> Quota:

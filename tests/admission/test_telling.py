@@ -14,7 +14,7 @@ from resilient.admission.bucket import Forecast, Told
 from resilient.admission.quota import Permit, Quota
 from resilient.admission.rates import Rate
 from resilient.admission.telling import refusal_text, told_of, view_of, why_waiting
-from resilient.testing import FakeClock, fake_clock
+from resilient.testing import FakeClock
 
 MIDNIGHT = datetime(2026, 1, 1, tzinfo=timezone.utc)
 ANSWER = Answer("github.repos", "vendor.example", 0.0, 0.0, True, None, "429")
@@ -30,12 +30,6 @@ def _in_utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         time.tzset()
         yield
     time.tzset()
-
-
-@pytest.fixture
-def clock() -> Iterator[FakeClock]:
-    with fake_clock() as fake:
-        yield fake
 
 
 def quota_of(*rates: Rate) -> Quota:

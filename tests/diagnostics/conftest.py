@@ -8,15 +8,9 @@ from loguru import logger
 
 from resilient.call import Call, Target, listeners
 from resilient.diagnostics import logs
-from resilient.testing import FakeClock, fake_clock
+from resilient.testing import FakeClock
 
 MakeCall = Callable[..., Call]
-
-
-@pytest.fixture
-def clock() -> Iterator[FakeClock]:
-    with fake_clock() as clock:
-        yield clock
 
 
 @pytest.fixture

@@ -30,9 +30,6 @@ LEARNING = 10.0
 Aims = Callable[[Figures], None]
 
 
-RACES = 2
-
-
 @dataclass(frozen=True)
 class Load:
     """run: takes seconds. seconds: how long by default, after what it takes to get there."""
@@ -56,11 +53,9 @@ def learned(one: Figures) -> None:
     one.aim(not one.refused, f"{one.refused} calls refused by @throttled; aim: none")
 
 
-def raced(one: Figures) -> None:
-    """Another client may take the last of it between our newest word of it and our request."""
-    turned_away = one.early + one.late
-    one.aim(turned_away <= RACES, f"{turned_away} answers 429; aim: {RACES} lost races at most")
-    one.aim(not one.refused, f"{one.refused} calls refused by @throttled; aim: none")
+def shared(one: Figures) -> None:
+    """What others leave is used, too."""
+    learned(one)
     one.use(0.9)
 
 
@@ -200,8 +195,8 @@ def _all() -> list[Load]:
         for spending in ("evenly", "bursts"):
             spec = ServerSpec((quota,), "x-delta-float", spends=0.5, spending=spending)
             name = f"{shape}-{spending}"
-            load("shared", f"told-{name}", spec=spec, aims=raced, rates=(RATE,))
-            load("shared", f"learned-{name}", spec=spec, aims=raced)
+            load("shared", f"told-{name}", spec=spec, aims=shared, rates=(RATE,))
+            load("shared", f"learned-{name}", spec=spec, aims=shared)
     for name in ("fixed-any", "sliding", "sliding-slow"):
         load("paging", name, spec=shapes[name], aims=full, rates=(RATE,), works=paging)
     for named in (True, False):
@@ -209,15 +204,15 @@ def _all() -> list[Load]:
         loads.append(Load(name, "resources", partial(_resources, named=named)))
     bucket = QuotaSpec("bucket", 50, 1.0)
     # Without a burst, two requests that come a moment too close are one too many.
-    for name, quota, use in (("", bucket, 0.3), ("-burst", replace(bucket, burst=5), 0.4)):
+    for name, quota, use in (("", bucket, 0.3), ("-burst", replace(bucket, burst=5), 0.7)):
         found = partial(_find_rate, quota=quota, aims=partial(few, use=use))
         loads.append(Load(f"nginx{name}", "silent", partial(found, spec=None)))
         loads.append(Load(f"bucket{name}", "silent", partial(found, spec=ServerSpec((quota,)))))
-    spec, aims = ServerSpec((FIXED,)), partial(few, use=0.4)
+    spec, aims = ServerSpec((FIXED,)), partial(few, use=0.5)
     window = partial(_find_rate, quota=FIXED, aims=aims, spec=spec)
     loads.append(Load("silent-fixed", "silent", window))
     for name, burst in (("boto3-steady", 4), ("boto3-burst", 19)):
-        loads.append(Load(name, "boto3", partial(boto3_load, burst=burst)))
+        loads.append(Load(name, "boto3", partial(boto3_load, burst=burst), seconds=30))
     loads.append(Load("pause-untold", "pauses", pause_ends))
     loads.append(Load("pause-told", "pauses", partial(pause_ends, rates=(RATE,))))
     return loads

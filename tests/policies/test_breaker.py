@@ -24,7 +24,7 @@ from resilient import (
     rule,
     service,
 )
-from resilient.testing import FakeClock, RecordedSteps, ScriptedVendor, fake_clock, record_steps
+from resilient.testing import FakeClock, RecordedSteps, ScriptedVendor, fake_clock
 from resilient.timing import chance
 from resilient.verdict import forget_rule
 
@@ -39,12 +39,6 @@ def clock() -> Iterator[FakeClock]:
     """A clock without jitter, so that open times are round."""
     with fake_clock(uniform=min) as clock:
         yield clock
-
-
-@pytest.fixture
-def steps() -> Iterator[RecordedSteps]:
-    with record_steps() as steps:
-        yield steps
 
 
 @pytest.fixture

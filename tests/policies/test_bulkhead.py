@@ -4,29 +4,16 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from resilient import BulkheadFull, ConfigurationError, bulkhead, service
-from resilient.testing import FakeClock, RecordedSteps, fake_clock, record_steps
+from resilient.testing import FakeClock, RecordedSteps
 from resilient.waiting import _Turn
-
-REAL_LIMIT = 20.0
-
-
-@pytest.fixture
-def clock() -> Iterator[FakeClock]:
-    with fake_clock() as fake:
-        yield fake
-
-
-@pytest.fixture
-def steps() -> Iterator[RecordedSteps]:
-    with record_steps() as steps:
-        yield steps
+from tests.threads import REAL_LIMIT, until
 
 
 class Gauge:
@@ -52,29 +39,6 @@ def gauge() -> Iterator[Gauge]:
     made = Gauge()
     yield made
     made.over.set()
-
-
-@pytest.fixture
-def in_thread() -> Iterator[Callable[[Callable[[], object]], threading.Thread]]:
-    started: list[threading.Thread] = []
-
-    def start(work: Callable[[], object]) -> threading.Thread:
-        thread = threading.Thread(target=work, daemon=True)
-        started.append(thread)
-        thread.start()
-        return thread
-
-    yield start
-    for thread in started:
-        thread.join(REAL_LIMIT)
-        assert not thread.is_alive()
-
-
-def until(condition: Callable[[], object]) -> None:
-    end = time.monotonic() + REAL_LIMIT
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0)
 
 
 def test_as_many_as_allowed_run_at_once_and_one_more_is_refused(

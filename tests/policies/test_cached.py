@@ -30,7 +30,7 @@ from resilient import (
     timing,
 )
 from resilient.call import Call, Target
-from resilient.testing import FakeClock, RecordedSteps, ScriptedVendor, fake_clock, record_steps
+from resilient.testing import FakeClock, RecordedSteps, ScriptedVendor, fake_clock
 
 MakeVendor = Callable[[str], ScriptedVendor]
 
@@ -45,12 +45,6 @@ def clock() -> Iterator[FakeClock]:
 def vendor_of() -> Iterator[MakeVendor]:
     with ExitStack() as vendors:
         yield lambda script: vendors.enter_context(ScriptedVendor(script))
-
-
-@pytest.fixture
-def steps() -> Iterator[RecordedSteps]:
-    with record_steps() as steps:
-        yield steps
 
 
 class Counted:

@@ -29,7 +29,7 @@ from resilient import (
     throttled,
 )
 from resilient.call import current
-from resilient.testing import FakeClock, RecordedSteps, ScriptedVendor, fake_clock, record_steps
+from resilient.testing import FakeClock, RecordedSteps, ScriptedVendor, fake_clock
 
 MakeVendor = Callable[[str], ScriptedVendor]
 
@@ -50,12 +50,6 @@ def _fresh_figures() -> None:
 def vendor_of() -> Iterator[MakeVendor]:
     with ExitStack() as vendors:
         yield lambda script: vendors.enter_context(ScriptedVendor(script))
-
-
-@pytest.fixture
-def steps() -> Iterator[RecordedSteps]:
-    with record_steps() as steps:
-        yield steps
 
 
 def failing(*args: Any, **kwargs: Any) -> Any:

@@ -40,7 +40,6 @@ from resilient.testing import (
     RecordedSteps,
     ScriptedVendor,
     fake_clock,
-    record_steps,
 )
 from resilient.timing import chance
 from resilient.timing import clock as timing_clock
@@ -51,12 +50,6 @@ from resilient.verdict import forget_rule
 def clock() -> Iterator[FakeClock]:
     with fake_clock() as clock:
         yield clock
-
-
-@pytest.fixture
-def steps() -> Iterator[RecordedSteps]:
-    with record_steps() as steps:
-        yield steps
 
 
 def get(url: str) -> str:

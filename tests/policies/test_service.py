@@ -34,7 +34,7 @@ from resilient import (
 )
 from resilient.call import DEFAULT_TIMEOUT, Call, Step, current, listeners
 from resilient.policies.service import MAX_ABANDONED, MAX_CALLED, Service
-from resilient.testing import FakeClock, RecordedSteps, ScriptedVendor, fake_clock, record_steps
+from resilient.testing import FakeClock, RecordedSteps, ScriptedVendor, fake_clock
 
 REAL_LIMIT = 10.0
 """Real seconds that a thread of these tests may take before they fail."""
@@ -45,12 +45,6 @@ def clock() -> Iterator[FakeClock]:
     registry.reset()  # functions of the same name share their figures
     with fake_clock() as clock:
         yield clock
-
-
-@pytest.fixture
-def steps() -> Iterator[RecordedSteps]:
-    with record_steps() as steps:
-        yield steps
 
 
 def get(url: str) -> str:

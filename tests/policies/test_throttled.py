@@ -26,29 +26,15 @@ from resilient import (
     service,
     throttled,
 )
+from resilient.admission.keyed import FULL
 from resilient.admission.quota import Permit
 from resilient.call import listeners
-from resilient.testing import FakeClock, RecordedSteps, ScriptedVendor, fake_clock, record_steps
+from resilient.testing import FakeClock, RecordedSteps, ScriptedVendor, fake_clock
 from resilient.timing import clock as clock_in_force
 from resilient.waiting import _Turn
-
-REAL_LIMIT = 20.0
-"""Real seconds that a thread of these tests may take before they fail."""
+from tests.threads import REAL_LIMIT, StartThread, until
 
 MakeVendor = Callable[[Any], ScriptedVendor]
-StartThread = Callable[[Callable[[], object]], threading.Thread]
-
-
-@pytest.fixture
-def clock() -> Iterator[FakeClock]:
-    with fake_clock() as fake:
-        yield fake
-
-
-@pytest.fixture
-def steps() -> Iterator[RecordedSteps]:
-    with record_steps() as steps:
-        yield steps
 
 
 @pytest.fixture
@@ -62,29 +48,6 @@ def vendor(clock: FakeClock) -> Iterator[MakeVendor]:
     yield make
     for one in made:
         one.close()
-
-
-@pytest.fixture
-def in_thread() -> Iterator[StartThread]:
-    started: list[threading.Thread] = []
-
-    def start(work: Callable[[], object]) -> threading.Thread:
-        thread = threading.Thread(target=work, daemon=True)
-        started.append(thread)
-        thread.start()
-        return thread
-
-    yield start
-    for thread in started:
-        thread.join(REAL_LIMIT)
-        assert not thread.is_alive()
-
-
-def until(condition: Callable[[], object]) -> None:
-    end = time.monotonic() + REAL_LIMIT
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0)
 
 
 def free_slots(policy: Any, most: int = 50) -> int:
@@ -138,6 +101,7 @@ def test_rates_are_taken_in_every_spelling(made: Any, rates: list[str]) -> None:
         (["10/s"], {"per": "minute"}, "use 'request' or 'call'"),
         (["10/s"], {"mode": "off"}, "use 'enforce' or 'observe'"),
         (["10/s"], {"adaptive": 1}, "use True or False"),
+        ([], {"adaptive": False}, "without a rate nothing would ever wait; give one"),
         (["10/s"], {"max_wait": -1}, "throttled(max_wait=-1)"),
         (["10/s"], {"max_waiting": 0}, "throttled(max_waiting=0)"),
         (["10/s"], {"max_keys": 0}, "throttled(max_keys=0)"),
@@ -1231,12 +1195,12 @@ def test_quotas_are_kept_while_busy_and_forgotten_when_idle(clock: FakeClock) ->
     for tenant in range(30):
         with pytest.raises(RateLimited):
             fetch(tenant)
-    assert len(policy._quotas) == 30
+    assert len(policy._keyed.by_key) == 30
     clock.advance(10)
     for tenant in range(100, 105):
         fetch(tenant)
         clock.advance(10)
-    assert len(policy._quotas) <= 8
+    assert len(policy._keyed.by_key) <= 8
 
 
 def test_keys_that_a_user_makes_up_do_not_fill_the_memory(clock: FakeClock) -> None:
@@ -1249,8 +1213,8 @@ def test_keys_that_a_user_makes_up_do_not_fill_the_memory(clock: FakeClock) -> N
     most = 0
     for tenant in range(1000):
         fetch(tenant)
-        most = max(most, len(policy._quotas))
-    assert most <= policy.FULL * 10 + 1
+        most = max(most, len(policy._keyed.by_key))
+    assert most <= FULL * 10 + 1
     # The newest ones still count.
     with pytest.raises(RateLimited):
         fetch(999)
@@ -1264,11 +1228,11 @@ def test_the_quota_of_a_running_call_is_not_forgotten(clock: FakeClock) -> None:
 
     @policy
     def outer(tenant: str) -> None:
-        running = policy._quotas[tenant]
+        running = policy._keyed.by_key[tenant]
         for _ in range(3):
             inner("b")
             clock.advance(1)
-        assert policy._quotas[tenant] is running
+        assert policy._keyed.by_key[tenant] is running
 
     outer("a")
 
@@ -1288,7 +1252,7 @@ def test_the_quota_is_that_of_the_call_even_if_its_arguments_change(
     fetch({"tenant": "a"})
     clock.advance(10)
     for tenant in "ab":
-        quota = policy._quotas.get(tenant)
+        quota = policy._keyed.by_key.get(tenant)
         if quota is not None:
             assert [quota.take(Permit(quota), clock.now) == 0 for _ in range(3)] == [
                 True,
@@ -1364,7 +1328,7 @@ def test_observing_never_waits_and_records_what_it_would_have_done(
     assert "10 s" in steps[0].text
     # Calls that got no slot have given none back.
     clock.advance(10)
-    quota = next(iter(policy._quotas.values()), policy._quota)
+    quota = next(iter(policy._keyed.by_key.values()), policy._quota)
     assert [log.free for log in quota.logs] == [2]
 
 
@@ -1793,7 +1757,7 @@ def test_sixteen_threads_never_exceed_the_rate_and_no_slot_is_lost(
         most = rate.calls // cost
         gaps = [later - sooner for sooner, later in zip(ran, ran[most:], strict=False)]
         assert min(gaps) >= rate.period
-    quota = next(iter(policy._quotas.values()), policy._quota)
+    quota = next(iter(policy._keyed.by_key.values()), policy._quota)
     assert not quota.line.waiting
     later = time.monotonic() + 1
     fewest = min(rate.calls for rate in policy.rates)

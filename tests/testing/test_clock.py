@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -16,33 +16,13 @@ from resilient.errors import ConfigurationError
 from resilient.testing import FakeClock, fake_clock
 from resilient.testing.clock import active_clock
 from resilient.timing import chance, clock
-
-StartThread = Callable[[Callable[[], object]], threading.Thread]
-
-REAL_LIMIT = 10.0
-"""Real seconds that a thread of these tests may take before they fail."""
+from tests.threads import REAL_LIMIT, StartThread
 
 
 @pytest.fixture
 def fake() -> Iterator[FakeClock]:
     with fake_clock() as fake:
         yield fake
-
-
-@pytest.fixture
-def in_thread() -> Iterator[StartThread]:
-    started: list[threading.Thread] = []
-
-    def start(work: Callable[[], object]) -> threading.Thread:
-        thread = threading.Thread(target=work, daemon=True)
-        started.append(thread)
-        thread.start()
-        return thread
-
-    yield start
-    for thread in started:
-        thread.join(REAL_LIMIT)
-        assert not thread.is_alive()
 
 
 def in_force() -> tuple[object, ...]:

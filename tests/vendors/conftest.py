@@ -7,8 +7,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from resilient.testing import FakeClock, RecordedSteps, fake_clock, record_steps
-
 
 @pytest.fixture(autouse=True, scope="module")
 def _what_sdks_leave_open_bothers_nobody_else() -> Iterator[None]:
@@ -17,18 +15,6 @@ def _what_sdks_leave_open_bothers_nobody_else() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         gc.collect()
-
-
-@pytest.fixture
-def clock() -> Iterator[FakeClock]:
-    with fake_clock() as clock:
-        yield clock
-
-
-@pytest.fixture
-def steps() -> Iterator[RecordedSteps]:
-    with record_steps() as steps:
-        yield steps
 
 
 @pytest.fixture
