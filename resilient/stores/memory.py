@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from itertools import islice
 from typing import Generic, Protocol, TypeVar
@@ -27,6 +28,8 @@ class Store(Protocol[V]):
     def delete(self, key: Key) -> None: ...
 
     def clear(self) -> None: ...
+
+    def items(self) -> list[tuple[Key, V]]: ...
 
     def __len__(self) -> int: ...
 
@@ -89,6 +92,11 @@ class MemoryStore(Generic[V]):
             self._entries.clear()
             self._used.clear()
 
+    def items(self) -> list[tuple[Key, V]]:
+        """What is kept now; looking at it does not count as using it."""
+        with self._lock:
+            return list(self._entries.copy().items())
+
     def __len__(self) -> int:
         return len(self._entries)
 
@@ -114,3 +122,56 @@ class MemoryStore(Generic[V]):
                     entries.setdefault(key, value)
         finally:
             self._is_moving = False
+
+
+class SizedStore(MemoryStore[V]):
+    """The same within `max_bytes` too; a value that is larger than that is not kept at all.
+
+    size_of: bytes of a value, about. It is asked without a lock. `_lock` guards all fields.
+    """
+
+    __slots__ = ("_bytes", "_size_of", "_sizes", "max_bytes")
+
+    def __init__(self, max_entries: int, max_bytes: int, size_of: Callable[[V], int]) -> None:
+        super().__init__(max_entries)
+        self.max_bytes = max_bytes
+        self._size_of = size_of
+        self._sizes: dict[Key, int] = {}
+        self._bytes = 0
+
+    @property
+    def size(self) -> int:
+        """Bytes of all that is kept, about."""
+        return self._bytes
+
+    def set(self, key: Key, value: V) -> None:
+        size = self._size_of(value)
+        with self._lock:
+            self._reorder_locked()
+            self._drop_locked(key)
+            if size > self.max_bytes:
+                return
+            self._entries[key] = value
+            self._sizes[key] = size
+            self._bytes += size
+            while self._bytes > self.max_bytes or len(self._entries) > self.max_entries:
+                oldest = next(iter(self._entries), None)
+                if oldest is None:  # Ctrl-C or a fork came between two of these steps once
+                    self._bytes = sum(self._sizes.values())
+                    return
+                self._drop_locked(oldest)
+
+    def delete(self, key: Key) -> None:
+        with self._lock:
+            self._drop_locked(key)
+
+    def clear(self) -> None:
+        with self._lock:
+            self._entries.clear()
+            self._used.clear()
+            self._sizes.clear()
+            self._bytes = 0
+
+    def _drop_locked(self, key: Key) -> None:
+        self._entries.pop(key, None)
+        self._bytes -= self._sizes.pop(key, 0)

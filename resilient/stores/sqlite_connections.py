@@ -1,0 +1,208 @@
+"""Connections to a SQLite file, the turn to write, and what is done when something goes wrong."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import sqlite3
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+from resilient.call import listeners
+from resilient.stores.bytes_store import StoreFailed
+from resilient.stores.lending import Spares
+from resilient.stores.sqlite_file import Identity, identity_of, make_private, move_aside
+from resilient.stores.sqlite_schema import prepare
+from resilient.timing import clock
+
+T = TypeVar("T")
+
+_CORRUPT = ("malformed", "not a database", "no such table", "no such column", "no column named")
+"""In SQLite's messages; its codes are there from Python 3.11 on."""
+
+
+class _Connection(NamedTuple):
+    db: sqlite3.Connection
+    file: Identity | None
+
+
+class Connections:
+    """Each thread that is at work has one of its own.
+
+    Of the writers of this process one writes at a time, so that SQLite's own waiting, which is
+    polling and unfair, is between processes only. `_turn` is held meanwhile, as no other lock is,
+    and waited for no longer than the bound.
+
+    All that is asked of SQLite raises StoreFailed if it fails.
+    """
+
+    LOOK = 1.0
+    """Seconds after which a reader sees that the file was replaced; a writer sees it at once."""
+
+    __slots__ = ("_bound", "_file", "_label", "_looked_at", "_path", "_spares", "_turn")
+
+    def __init__(self, path: Path, label: str, bound: float) -> None:
+        self._path = path
+        self._label = label
+        self._bound = bound
+        self._spares: Spares[_Connection] = Spares(self._connect, _close)
+        self._file: Identity | None = None
+        self._looked_at = -math.inf
+        # Knows whose it is: only who has it can give it back.
+        self._turn = threading.RLock()
+
+    def look_up(self, statement: str, key: bytes) -> list[Any]:
+        """The rows for one key. What a hit costs is mostly this, so it takes the short way."""
+        connection = self._borrow()
+        try:
+            rows = connection.db.execute(statement, (key,)).fetchall()
+        except sqlite3.Error as error:
+            self._after(connection, error)
+            return []  # the file that was begun anew is empty
+        except BaseException:
+            self._spares.discard(connection)
+            raise
+        self._spares.give(connection)
+        return rows
+
+    def run(self, work: Callable[[sqlite3.Connection], T], *, writes: bool = False) -> T:
+        """Do something on a connection; once more if the file is corrupt, on a new one."""
+        for is_last in (False, True):
+            connection = self._borrow(look=True)
+            try:
+                result = work(connection.db)
+            except sqlite3.Error as error:
+                self._after(connection, error, writes=writes, is_last=is_last)
+            except (TypeError, ValueError, LookupError) as error:
+                self._spares.discard(connection)
+                raise StoreFailed("its file holds what was not put there by us") from error
+            except BaseException:
+                self._spares.discard(connection)
+                raise
+            else:
+                self._spares.give(connection)
+                return result
+        raise AssertionError  # pragma: no cover
+
+    def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Do something in a transaction: all of it or nothing, whoever is killed meanwhile."""
+
+        def transaction(db: sqlite3.Connection) -> T:
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                result = work(db)
+                db.execute("COMMIT")
+            except BaseException:
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
+                raise
+            return result
+
+        try:
+            # In here, since Ctrl-C may come just after it.
+            if not self._turn.acquire(timeout=self._bound):
+                text = f"others have been writing for more than {self._bound:g} s"
+                raise StoreFailed(text, only_writes=True)
+            return self.run(transaction, writes=True)
+        finally:
+            with contextlib.suppress(RuntimeError):  # it is not ours
+                self._turn.release()
+
+    def close(self) -> None:
+        """Close the idle ones."""
+        self._spares.close()
+
+    def renew_in_child(self) -> None:
+        """Leave the parent's alone: SQLite forbids using, and even closing, them."""
+        self._spares.abandon()
+
+    def _borrow(self, *, look: bool = False) -> _Connection:
+        """A connection to the file that has the name now: seen just now if `look`, else lately."""
+        now = clock.monotonic()
+        if look or now - self._looked_at > self.LOOK:
+            self._looked_at = now
+            self._file = identity_of(self._path)
+        file = self._file
+        try:
+            while True:
+                connection, is_used = self._spares.take()
+                # Who deletes or replaces the file while we have it open means it.
+                if not is_used or connection.file == file:
+                    return connection
+                self._spares.discard(connection)
+        except sqlite3.Error as error:
+            if not _is_corrupt(error):
+                raise _failure(error) from error
+            self._replace_file(file)
+        except OSError as error:
+            raise _failure(error) from error
+        try:
+            return self._connect()
+        except (sqlite3.Error, OSError) as error:
+            raise _failure(error) from error
+
+    def _connect(self) -> _Connection:
+        make_private(self._path, _make_tables)
+        before = identity_of(self._path)
+        db = sqlite3.connect(
+            self._path, timeout=self._bound, isolation_level=None, check_same_thread=False
+        )
+        try:
+            prepare(db)
+        except BaseException:
+            db.close()
+            raise
+        # If it was replaced meanwhile, nobody knows which one this is: it is used once.
+        self._file = before if identity_of(self._path) == before else None
+        return _Connection(db, self._file)
+
+    def _after(
+        self,
+        connection: _Connection,
+        error: sqlite3.Error,
+        *,
+        writes: bool = False,
+        is_last: bool = False,
+    ) -> None:
+        """Raise StoreFailed, but if the file was corrupt put a new one in its place."""
+        self._spares.discard(connection)
+        if is_last or not _is_corrupt(error):
+            raise _failure(error, writes=writes) from error
+        self._replace_file(connection.file)
+
+    def _replace_file(self, corrupt: Identity | None) -> None:
+        self._spares.close()
+        try:
+            aside = move_aside(self._path, corrupt)
+        except OSError as error:
+            raise StoreFailed(f"the file is corrupt: {error.strerror}") from error
+        if aside is not None:
+            text = f"the file was corrupt: it is kept as {aside.name}, and a new one was begun"
+            listeners.announce("degraded", self._label, text)
+
+
+def _make_tables(path: Path) -> None:
+    db = sqlite3.connect(path, isolation_level=None)
+    try:
+        prepare(db)
+    finally:
+        db.close()
+
+
+def _close(connection: _Connection) -> None:
+    connection.db.close()
+
+
+def _is_corrupt(error: sqlite3.Error) -> bool:
+    return any(words in str(error) for words in _CORRUPT)
+
+
+def _failure(error: sqlite3.Error | OSError, *, writes: bool = False) -> StoreFailed:
+    if isinstance(error, OSError):
+        return StoreFailed(f"its file can't be made: {error.strerror}")
+    # What SQLite says names tables and limits, and neither paths nor values.
+    text = str(error)
+    only_writes = writes and any(words in text for words in ("readonly", "full", "locked"))
+    return StoreFailed(f"SQLite says: {text}", only_writes=only_writes)
