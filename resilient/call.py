@@ -16,10 +16,11 @@ import enum
 import math
 import os
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextvars import ContextVar
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
+from resilient.errors import Refused
 from resilient.timing import clock
 
 
@@ -70,6 +71,11 @@ class Target:
     saved: where a cache appends the seconds of upstream time that one answer of its own spared;
     spared: the same, if the answer was given before there was a Call. Appending to a list is
     atomic, so a hit takes no lock. The registry folds them in.
+    missed: where a cache appends anything for a call that it could not answer.
+    http_cache: what the requests made with the library of that name go through.
+    http_saved: where it appends the seconds that a response of its own spared; http_missed: those
+    that one from the vendor took. None: nobody counts.
+    watches_credentials: does a policy need to know what the requests authenticate with?
     """
 
     __slots__ = (
@@ -77,13 +83,18 @@ class Target:
         "fold",
         "function",
         "gates",
+        "http_cache",
+        "http_missed",
+        "http_saved",
         "label",
+        "missed",
         "name",
         "observing",
         "saved",
         "service",
         "spared",
         "timeout",
+        "watches_credentials",
     )
 
     def __init__(
@@ -95,6 +106,8 @@ class Target:
         observing: bool = False,
         context: Mapping[str, Any] | Callable[..., Mapping[str, Any]] | None = None,
         timeout: float | None = None,
+        http_cache: HttpTraffic | None = None,
+        watches_credentials: bool = False,
     ) -> None:
         self.function = function
         self.service = service
@@ -107,6 +120,11 @@ class Target:
         self.fold: tuple[Callable[[], None], ...] = ()
         self.saved: list[float] = []
         self.spared: list[float] = []
+        self.missed: list[float] = []
+        self.http_cache = http_cache
+        self.http_saved: list[float] | None = None
+        self.http_missed: list[float] | None = None
+        self.watches_credentials = watches_credentials
 
 
 class Exchange:
@@ -117,10 +135,12 @@ class Exchange:
     repeatable: may the request be sent twice (an idempotent method, or an Idempotency-Key)?
     excerpt: the beginning of a refusal's body, where its status alone is ambiguous; it is read for
     error codes and never shown.
+    ends: who is to hear that it is over (see `watching`).
     """
 
     __slots__ = (
         "elapsed",
+        "ends",
         "excerpt",
         "headers",
         "host",
@@ -139,6 +159,7 @@ class Exchange:
         self.status: int | None = None
         self.headers: Mapping[str, str] | None = None
         self.excerpt = b""
+        self.ends: list[Callable[[BaseException | None], None]] | tuple[()] = ()
 
     def __repr__(self) -> str:
         return f"<Exchange {self.method} {self.host} {self.status or 'unanswered'}>"
@@ -163,6 +184,18 @@ class Step(NamedTuple):
     text: str
     facts: dict[str, Any]
     at: float
+
+
+Carried = str | tuple[str, tuple[int, ...]]
+"""What the requests behind an answer authenticated with, in words; in a pair with the places in the
+call's `cache_key` that hold the secrets, if it holds them all."""
+
+
+class HttpTraffic(Protocol):
+    """What the requests of a call go through (see `http.caching`)."""
+
+    def adapter_for(self, call: Call, adapter: Any) -> Any:
+        """What takes the place of the adapter that a session has chosen."""
 
 
 class Gate:
@@ -228,6 +261,18 @@ class Call:
     """The answer is a fallback's or a stale one."""
     rests_on_degraded: bool = False
     """A call inside the newest attempt was degraded: what was made of it is not to be kept."""
+    cache_key: Hashable = None
+    """What the call's answer is kept by, as `keys` makes it of what the caller gave; None if it is
+    not kept."""
+    credential: str | None = None
+    """What a request of this call, or of one inside it, authenticated with and `cache_key` does not
+    tell apart, in words; known where the target watches it (see `http.credentials`)."""
+    carries: Carried | None = None
+    """The same, or else what `cache_key` tells apart: is kept with the answer."""
+    ran: int = 0
+    """The attempt in which the function was last begun; only told where answers are cached."""
+    offline: Refused | None = None
+    """Why nothing may be sent: what a cache does not answer raises this."""
     closed: bool = False
     """The call is over; only its streamed body may still be read."""
 

@@ -6,18 +6,18 @@ headers: names in any case, values as sent. A malformed value counts as absent o
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from resilient.call import Exchange
-from resilient.http.headers import date_of, value_of
+from resilient.http.caching.directives import directives_of
+from resilient.http.caching.freshness import explicit_lifetime, received_age
+from resilient.http.headers import value_of
 from resilient.timing import clock
 
-_DIRECTIVE = re.compile(r'([!#$%&\'*+.^_`|~\w-]+)(?:=(?:"([^"]*)"|([^\s,;"]*)))?')
+__all__ = ["Freshness", "directives_of", "freshness_of", "kept_until"]
 
-_LONGEST = 2.0**31
-"""RFC 9111 1.2.2: seconds, as long as any lifetime has to be."""
+_READ = ("cache-control", "expires", "date", "age")
 
 
 class Freshness(NamedTuple):
@@ -41,27 +41,15 @@ def freshness_of(headers: Mapping[str, str], now: float | None = None) -> Freshn
     now: Unix time in seconds, in place of a Date that the answer lacks.
     Source: RFC 9111 4.2.1 (lifetime), 4.2.3 (age), 5.2.2 (directives).
     """
-    said = directives_of(value_of(headers, "Cache-Control"))
-    may_be_stale = not said.keys() & {"must-revalidate", "no-cache", "no-store"}
+    fields = {name: value for name in _READ if (value := value_of(headers, name)) is not None}
+    said = directives_of(fields.get("cache-control"))
     # RFC 9111 5.2.2.4 and 5.2.2.5: nothing is kept here that could be validated later.
     if "no-store" in said or "no-cache" in said:
         return Freshness(0.0, False)
-    lifetime: float | None = None
-    if "max-age" in said:
-        # RFC 9111 4.2.1: what can't be read counts as stale.
-        lifetime = _delta_seconds(said["max-age"]) or 0.0
-    else:
-        expires = value_of(headers, "Expires")
-        if expires is not None:
-            until = date_of(expires)
-            sent = date_of(value_of(headers, "Date"))
-            since = sent if sent is not None else (clock.time() if now is None else now)
-            lifetime = 0.0 if until is None else max(0.0, until - since)
+    lifetime = explicit_lifetime(fields, clock.time() if now is None else now)
     if lifetime is not None:
-        # RFC 9111 5.1: of several values the first counts, and one that can't be read does not.
-        age = (value_of(headers, "Age") or "").partition(",")[0]
-        lifetime = max(0.0, lifetime - (_delta_seconds(age) or 0.0))
-    return Freshness(lifetime, may_be_stale)
+        lifetime = max(0.0, lifetime - received_age(fields))
+    return Freshness(lifetime, "must-revalidate" not in said)
 
 
 def kept_until(
@@ -102,17 +90,3 @@ def kept_until(
         fresh_until = now + ttl
     stale_until = fresh_until + stale_for
     return (fresh_until, stale_until) if stale_until > now else None
-
-
-def directives_of(cache_control: str | None) -> dict[str, str]:
-    """The directives by lower-case name; the first of several with one name counts."""
-    found: dict[str, str] = {}
-    for name, quoted, token in _DIRECTIVE.findall(cache_control or ""):
-        found.setdefault(name.lower(), quoted or token)
-    return found
-
-
-def _delta_seconds(text: str) -> float | None:
-    """Digits alone (RFC 9111 1.2.2), of any length: what no clock will reach is cut down."""
-    text = text.strip()
-    return min(float(text), _LONGEST) if text.isascii() and text.isdecimal() else None

@@ -4,6 +4,7 @@ Each HTTP library has its hooks in a module of `resilient.http.hooks`:
 
     http.client         under requests, urllib3, urllib, httplib2, botocore and most vendor SDKs
     requests, botocore  hand out a refusal of ours as it is
+    requests-cache      tells what an answer of its own was asked for with
     httpx, httpx2       their sync transports, and the sockets of httpcore below them
     s3transfer          carries the call to the threads of boto3's managed transfers
 
@@ -25,8 +26,8 @@ that hang there need `hard_deadline=True`. Not seen: pycurl, gRPC, the AWS Commo
 experimental HTTP/2, async clients, transports for httpx that don't send through its own, and mocks
 that put themselves in the place of what is hooked.
 
-httpx, httpx2, httplib2, botocore and s3transfer are never imported from here. They get their hooks
-when they are loaded, be it inside a decorated function.
+httpx, httpx2, httplib2, requests-cache, botocore and s3transfer are never imported from here. They
+get their hooks when they are loaded, be it inside a decorated function.
 
 Outside a decorated call a hook is one look at a ContextVar. A hook that fails is counted in
 `errors` and told once; the request goes on without it.
@@ -39,6 +40,7 @@ from collections.abc import Callable, Iterable
 from types import ModuleType
 
 from resilient.http.hooks import (
+    environment,
     http_client,
     httpx_transports,
     patches,
@@ -54,6 +56,7 @@ _WHEN_LOADED: dict[str, Callable[[ModuleType], Iterable[patches.Hook]]] = {
     "httplib2": http_client.httplib2_hooks,
     "httpx": httpx_transports.transport_hooks,
     "httpx2": httpx_transports.transport_hooks,
+    "requests_cache.session": requests_session.requests_cache_hooks,
     "s3transfer.futures": s3transfer_threads.hooks,
 }
 
@@ -70,6 +73,7 @@ def install() -> None:
         patches.count_afresh()
         patches.patch(http_client.hooks(), _patches)
         patches.patch(requests_session.hooks(), _patches)
+        patches.patch(environment.hooks(), _patches)
         _watch.start()
     _watch.catch_up()
 

@@ -12,6 +12,7 @@ from resilient.http.headers import value_of
 from resilient.http.hooks.patches import unheard
 from resilient.http.ratelimit import AMBIGUOUS
 from resilient.timing import clock
+from resilient.watching import request_is_over, request_leaves, watchers
 
 EXCERPT = 2048
 """Bytes of an ambiguous refusal's body that are looked at."""
@@ -19,17 +20,30 @@ EXCERPT = 2048
 
 def let_leave(call: Call, method: str) -> None:
     """Wait until a request may leave, or raise Refused."""
+    if call.offline is not None:
+        raise call.offline
     if not call.target.observing and deadline.is_over(call):
         raise deadline.too_late(call)
     if method.upper() != "CONNECT":
         call.admit_request()  # a gate that only observes records what it would have done
 
 
-def file(call: Call, method: str, host: str) -> Exchange:
-    """File a request that has left."""
+def file(call: Call, method: str, host: str, url: Callable[[], str]) -> Exchange:
+    """File a request that has left.
+
+    url: gives the whole of it, secrets included, if somebody watches.
+    """
     exchange = Exchange(method.upper(), host, clock.monotonic())
     call.add_exchange(exchange)
+    if watchers:
+        request_leaves(call, exchange, url)
     return exchange
+
+
+def file_failure(exchange: Exchange, error: BaseException) -> None:
+    """Tell of an error that came instead of an answer."""
+    if exchange.ends:
+        request_is_over(exchange, error)
 
 
 def file_answer(
@@ -48,6 +62,8 @@ def file_answer(
     if status in AMBIGUOUS and _is_text(headers):
         exchange.excerpt = _readable(unheard(begin) or b"", headers)
     exchange.status = status  # last: what has a status has the rest
+    if exchange.ends:
+        request_is_over(exchange, None)
     for gate in call.target.gates:
         unheard(gate.answered, call, exchange)
 

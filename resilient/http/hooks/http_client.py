@@ -1,7 +1,7 @@
 """Hooks for `http.client`, which is under requests, urllib3, urllib, httplib2 and botocore.
 
     putrequest   may the request leave? files an Exchange
-    putheader    notes an Idempotency-Key
+    putheader    notes an Idempotency-Key, and what the request authenticates with (to be masked)
     connect      bounded by the deadline and the default timeout; so are endheaders and send
     getresponse  the answer is read within the deadline, filed, and told to the gates
 
@@ -11,6 +11,7 @@ urllib3 and httplib2 connect by themselves, so their `connect` has the same hook
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import http.client
 from collections.abc import Iterator
@@ -23,12 +24,25 @@ from urllib3.util import wait_for_read
 
 from resilient.call import Call, Exchange
 from resilient.http import deadline
-from resilient.http.hooks.exchanges import file, file_answer, let_leave, without_chunks
+from resilient.http.credentials import is_watched, note_request
+from resilient.http.hooks.exchanges import (
+    file,
+    file_answer,
+    file_failure,
+    let_leave,
+    without_chunks,
+)
 from resilient.http.hooks.patches import Hook, Method, guarded
+from resilient.http.learned import learn_request
+from resilient.http.secret_names import says_who
 
 # Kept in the instance dictionary of a connection.
 _EXCHANGE = "_resilient_exchange"
 _HOLD = "_resilient_hold"
+_WATCHED = "_resilient_watched"
+
+_SWITCHING = 101  # RFC 9110 15.2.2: what follows is no HTTP
+_MOST_INTERIM = 32
 
 PATIENCE = 1.0
 """Seconds that an ambiguous refusal's body may stay behind its headers and still be looked at."""
@@ -67,6 +81,11 @@ def putrequest(
 ) -> Any:
     guarded(let_leave, call, method)
     connection.__dict__.pop(_EXCHANGE, None)
+    learn_request(url, ())
+    connection.__dict__[_WATCHED] = watched = is_watched(call)
+    if watched:
+        # urllib3's connections, and those of Python before 3.12, keep the path.
+        guarded(note_request, call, url, (), getattr(connection, "cert_file", None))
     result = original(connection, method, url, *args, **kwargs)
     guarded(_file, call, connection, method, url)
     return result
@@ -78,7 +97,34 @@ def _file(call: Call, connection: Any, method: str, url: str) -> None:
     host = urlsplit(url).hostname if "://" in url else None
     if host is None:
         host = getattr(connection, "_tunnel_host", None) or connection.host
-    connection.__dict__[_EXCHANGE] = file(call, method, host)
+    url_of = functools.partial(_url_of, connection, url)
+    connection.__dict__[_EXCHANGE] = file(call, method, host, url_of)
+
+
+def _url_of(connection: Any, url: str) -> str:
+    """The whole URL, also where the request names a path alone."""
+    if "://" in url:
+        return url
+    host, port = connection.host, connection.port
+    if getattr(connection, "_tunnel_host", None):
+        host, port = connection._tunnel_host, connection._tunnel_port
+    is_tls = connection.default_port == http.client.HTTPS_PORT
+    named = f"[{host}]" if ":" in host else host
+    at = "" if port is None or port == connection.default_port else f":{port}"
+    return f"{'https' if is_tls else 'http'}://{named}{at}{url}"
+
+
+@contextlib.contextmanager
+def _failure_told(connection: Any) -> Iterator[None]:
+    try:
+        yield
+    except BaseException as error:
+        # After these two, urllib3 looks for an answer all the same.
+        if not (isinstance(error, OSError) and error.errno in (errno.EPIPE, errno.EPROTOTYPE)):
+            exchange = connection.__dict__.get(_EXCHANGE)
+            if exchange is not None:
+                file_failure(exchange, error)
+        raise
 
 
 def putheader(
@@ -86,6 +132,9 @@ def putheader(
 ) -> Any:
     result = original(connection, header, *values)
     guarded(_note_header, connection, header)
+    name = header if isinstance(header, str) else bytes(header).decode("latin-1")
+    if says_who(name):
+        guarded(_note_credential, call, connection, name, values)
     return result
 
 
@@ -93,6 +142,14 @@ def _note_header(connection: Any, header: str | bytes) -> None:
     exchange = connection.__dict__.get(_EXCHANGE)
     if exchange is not None and header.lower() in ("idempotency-key", b"idempotency-key"):
         exchange.repeatable = True
+
+
+def _note_credential(call: Call, connection: Any, name: str, values: tuple[Any, ...]) -> None:
+    pairs = [(name, value) for value in values]
+    learn_request("", pairs)
+    # Libraries send it by themselves, for the proxy of the environment that everybody goes through.
+    if connection.__dict__.get(_WATCHED) and name.lower() != "proxy-authorization":
+        note_request(call, "", pairs)
 
 
 @contextlib.contextmanager
@@ -128,7 +185,7 @@ def _bounded_answer(connection: Any, call: Call) -> Iterator[None]:
 
 
 def connect(original: Method, call: Call, connection: Any, *args: Any, **kwargs: Any) -> Any:
-    with contextlib.ExitStack() as bounds:
+    with _failure_told(connection), contextlib.ExitStack() as bounds:
         bounds.enter_context(_held(connection, call))
         if getattr(connection, "_tunnel_host", None):  # the proxy's answer is read in connect
             bounds.enter_context(_bounded_answer(connection, call))
@@ -136,17 +193,32 @@ def connect(original: Method, call: Call, connection: Any, *args: Any, **kwargs:
 
 
 def send(original: Method, call: Call, connection: Any, *args: Any, **kwargs: Any) -> Any:
-    with _held(connection, call):
+    with _failure_told(connection), _held(connection, call):
         return original(connection, *args, **kwargs)
 
 
 def getresponse(original: Method, call: Call, connection: Any, *args: Any, **kwargs: Any) -> Any:
-    with _bounded_answer(connection, call):
+    with _failure_told(connection), _bounded_answer(connection, call):
         response = original(connection, *args, **kwargs)
+        if response.status < 200 and isinstance(response, http.client.HTTPResponse):
+            _read_on(connection, response)
     exchange = connection.__dict__.pop(_EXCHANGE, None)
     if exchange is not None:
         guarded(_answered, call, exchange, response)
     return response
+
+
+def _read_on(connection: Any, response: Any) -> None:
+    """Take the final answer after interim ones (RFC 9110 15.2): http.client knows 100 alone."""
+    for _ in range(_MOST_INTERIM):
+        if response.status >= 200 or response.status == _SWITCHING or response.fp is None:
+            break
+        response.headers = response.msg = None  # so that it begins anew
+        response.begin()
+    if response.status >= 200 and response.will_close and connection.sock is not None:
+        # What http.client does then; the response holds what it still needs of the socket.
+        connection.__dict__["_HTTPConnection__response"] = None
+        connection.close()
 
 
 def _answered(call: Call, exchange: Exchange, response: Any) -> None:

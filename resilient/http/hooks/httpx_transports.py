@@ -23,8 +23,10 @@ from typing import Any
 
 from resilient.call import Call, Exchange
 from resilient.http import deadline
-from resilient.http.hooks.exchanges import file, file_answer, let_leave
+from resilient.http.credentials import is_watched, note_request
+from resilient.http.hooks.exchanges import file, file_answer, file_failure, let_leave
 from resilient.http.hooks.patches import Hook, Method, guarded
+from resilient.http.learned import learn_request
 
 # Kept in the instance dictionary of a request while a transport has it.
 _EXCHANGE = "_resilient_exchange"
@@ -47,9 +49,14 @@ def transport_hooks(httpx: ModuleType) -> Iterator[Hook]:
             return original(transport, request, *args, **kwargs)
         guarded(let_leave, call, request.method)
         exchange = guarded(_file, call, request)
+        guarded(_note_credentials, call, request)
         own = guarded(_bound, call, request)
         try:
             response = original(transport, request, *args, **kwargs)
+        except BaseException as error:
+            if exchange is not None:
+                file_failure(exchange, error)
+            raise
         finally:
             guarded(_restore, request, own)
         if exchange is not None:
@@ -63,11 +70,18 @@ def transport_hooks(httpx: ModuleType) -> Iterator[Hook]:
 
 
 def _file(call: Call, request: Any) -> Exchange:
-    exchange = file(call, request.method, request.url.host)
+    exchange = file(call, request.method, request.url.host, lambda: str(request.url))
     if "idempotency-key" in request.headers:
         exchange.repeatable = True
     request.__dict__[_EXCHANGE] = exchange
     return exchange
+
+
+def _note_credentials(call: Call, request: Any) -> None:
+    url = str(request.url)
+    learn_request(url, request.headers)
+    if is_watched(call):
+        note_request(call, url, request.headers)
 
 
 def _bound(call: Call, request: Any) -> tuple[Any, Any] | None:

@@ -5,14 +5,18 @@ from __future__ import annotations
 import functools
 import threading
 from collections.abc import Callable, Iterable
+from types import ModuleType
 from typing import Any, TypeVar
 
 from resilient.call import current, listeners
 from resilient.errors import Refused
 
 Method = Callable[..., Any]
-Hook = tuple[type, str, Method]
-"""Class, name of its method, and `hook(original, call, self, *args, **kwargs)`."""
+Hook = tuple[type | ModuleType, str, Method]
+"""Class, name of its method, and `hook(original, call, self, *args, **kwargs)`.
+
+Or a module and a function of it; `self` is its first argument then.
+"""
 _T = TypeVar("_T")
 
 errors = 0
@@ -28,7 +32,7 @@ class Patch:
     live: False once removed; where someone has patched over us, a pass-through stays behind.
     """
 
-    def __init__(self, owner: type, name: str, hook: Method) -> None:
+    def __init__(self, owner: type | ModuleType, name: str, hook: Method) -> None:
         self.owner = owner
         self.name = name
         self.live = True

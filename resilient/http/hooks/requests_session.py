@@ -1,7 +1,9 @@
-"""Hooks for `requests.Session.send` and its like in botocore.
+"""Hooks for `requests.Session.send` and its like in requests-cache and botocore.
 
-requests gets a timeout that it can explain itself. From both a refusal of ours reaches the caller
-as it is, where the library would wrap it into an error of its own or even try again.
+requests gets a timeout that it can explain itself, and tells what a request authenticates with,
+whoever answers it. A refusal of ours reaches the caller as it is, where requests and botocore would
+wrap it into an error of their own or even try again. The adapter of a session may have a cache put
+before it.
 """
 
 from __future__ import annotations
@@ -15,12 +17,21 @@ import urllib3
 
 from resilient.call import Call
 from resilient.http import deadline
+from resilient.http.credentials import is_watched, note_request
 from resilient.http.hooks.patches import Hook, Method, guarded
 
 
 def hooks() -> Iterator[Hook]:
     """What is replaced in requests."""
     yield requests.Session, "send", session_send
+    yield requests.Session, "get_adapter", session_adapter
+
+
+def requests_cache_hooks(session: ModuleType) -> Iterator[Hook]:
+    """What is replaced in requests_cache.session, whose hits `requests.Session` never hears of."""
+    owner = getattr(session, "CacheMixin", None)
+    if owner is not None:
+        yield owner, "send", cached_send
 
 
 def botocore_hooks(httpsession: ModuleType) -> Iterator[Hook]:
@@ -34,6 +45,8 @@ def session_send(
     original: Method, call: Call, session: requests.Session, *args: Any, **kwargs: Any
 ) -> Any:
     guarded(_bound_request, call, kwargs)
+    if is_watched(call):
+        guarded(_note_credentials, call, session, kwargs, *args)
     try:
         return original(session, *args, **kwargs)
     except requests.RequestException as error:
@@ -42,6 +55,28 @@ def session_send(
             raise
     # Out here, so that the refusal does not get its own wrapping for a context.
     raise refusal
+
+
+def cached_send(
+    original: Method, call: Call, session: requests.Session, *args: Any, **kwargs: Any
+) -> Any:
+    if is_watched(call):
+        guarded(_note_credentials, call, session, kwargs, *args)
+    return original(session, *args, **kwargs)
+
+
+def session_adapter(
+    original: Method, call: Call, session: requests.Session, *args: Any, **kwargs: Any
+) -> Any:
+    """The session's own adapter, inside that of the nearest call which has a cache for requests."""
+    adapter = original(session, *args, **kwargs)
+    at: Call | None = call
+    while at is not None:
+        cache = at.target.http_cache
+        if cache is not None:
+            return guarded(cache.adapter_for, call, adapter) or adapter
+        at = at.parent
+    return adapter
 
 
 def botocore_send(original: Method, call: Call, session: Any, *args: Any, **kwargs: Any) -> Any:
@@ -60,6 +95,14 @@ def _bound_request(call: Call, options: dict[str, Any]) -> None:
     limit = deadline.Limit(call)
     if limit.binds(None):
         options["timeout"] = _shorter(options.get("timeout"), limit)
+
+
+def _note_credentials(
+    call: Call, session: requests.Session, options: dict[str, Any], *args: Any
+) -> None:
+    request = args[0] if args else options["request"]
+    cert = options.get("cert", session.cert)
+    note_request(call, request.url, request.headers, cert)
 
 
 def _shorter(timeout: Any, limit: deadline.Limit) -> Any:
