@@ -22,6 +22,7 @@ from resilient.policies.retry import retry
 from resilient.policies.service import service
 from resilient.policies.throttled import throttled
 from resilient.registry import registry
+from resilient.stores.opening import open_store
 from resilient.verdict import rule
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     "fallback",
     "log_to",
     "observe",
+    "open_store",
     "registry",
     "retry",
     "rule",

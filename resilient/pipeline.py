@@ -15,11 +15,12 @@ import functools
 import inspect
 import sys
 import warnings
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Concatenate, ParamSpec, Protocol, TypeVar, cast, overload
 
 from resilient import options
-from resilient.call import FINE, Call, Target, Verdict, current
+from resilient.call import FINE, Call, Step, Target, Verdict, current, listeners
 from resilient.errors import ConfigurationError, OrderWarning
 from resilient.forking import keep_forkable
 from resilient.handle import Handle, name_of, unwrapped
@@ -29,6 +30,7 @@ from resilient.repeating import failed_tries
 from resilient.stack import oddities, put_on_top
 from resilient.timing import BATCH, clock
 from resilient.verdict import PLAIN_TYPES, judge_error, judge_result
+from resilient.watching import run_watched, watchers
 
 P = ParamSpec("P")
 Q = ParamSpec("Q")
@@ -181,8 +183,9 @@ def _wrapped(
     _observe_once()
     target = _target_of(function, policies)
     stats = registry.stats_of(target.service, target.name)
-    target.saved, target.spared = stats.saved, stats.spared
-    handler = _innermost(target)
+    target.saved, target.spared, target.missed = stats.saved, stats.spared, stats.missed
+    target.http_saved, target.http_missed = stats.http_saved, stats.http_missed
+    handler = innermost(target)
     for policy in reversed(policies):
         handler = policy.bind(handler, target)
         keep_forkable(policy)
@@ -191,6 +194,7 @@ def _wrapped(
     wrapper.__wrapped__ = function  # type: ignore[attr-defined]  # a function's own attribute
     handle = Handle(target, policies, stats)
     handle.wrapper = wrapper
+    stats.handle = weakref.ref(handle)
     wrapper.resilient = handle  # type: ignore[attr-defined]  # a function's own attribute
     return wrapper
 
@@ -237,7 +241,7 @@ def _wrapper_for(
         call.admissions = None
         call.started = started
         try:
-            result = handler(call)
+            result = run_watched(call, handler) if watchers else handler(call)
         except Exception as error:
             _settle_failed(call, error, stats)
             raise
@@ -262,10 +266,16 @@ def _settle_failed(call: Call, error: Exception, stats: FunctionStats) -> None:
     """Count a call that raised, tell its story, and tell the call around what was tried."""
     call.closed = True
     outcome = judge_error(call, error)
-    stats.durations.append(clock.monotonic() - call.started)
+    took = clock.monotonic() - call.started
+    stats.durations.append(took)
     stats.record(call, error)
     if call.steps:
-        _add_note(error, f"{call.target.label}: {call.story()}")
+        story = call.story()
+        _add_note(error, f"{call.target.label}: {story}")
+        facts = {"error": type(error).__name__, "verdict": outcome.verdict.value, "seconds": took}
+        text = f"failed ({outcome.reason}) after {took:.3g} s: {story}"
+        # No step of the call, but what they came to: in its one line, and not in the stats.
+        listeners.tell(call, Step("failed", call.target.label, text, facts, took))
     if outcome.verdict is not Verdict.MISTAKE:
         _tell_parent(call)
     # The error's traceback leads to this call: a failed call must not become a cycle of objects.
@@ -302,7 +312,8 @@ def _add_note(error: Exception, note: str) -> None:
         return
 
 
-def _innermost(target: Target) -> Handler:
+def innermost(target: Target) -> Handler:
+    """The end of the chain: run the function with its call open, and judge what it returned."""
     function = target.function
     enter, leave = current.set, current.reset
 
@@ -316,7 +327,11 @@ def _innermost(target: Target) -> Handler:
             judge_result(call, result)
         return result
 
-    return invoke
+    def invoke_and_tell(call: Call) -> Any:
+        call.ran = call.attempt
+        return invoke(call)
+
+    return invoke if target.http_cache is None else invoke_and_tell
 
 
 def _target_of(function: Callable[..., Any], policies: tuple[Policy, ...]) -> Target:

@@ -12,7 +12,7 @@ import os
 import threading
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from resilient.call import Call, Verdict
@@ -83,8 +83,18 @@ class Histogram:
         for index in sorted(self.buckets):
             seen += self.buckets[index]
             if seen > rank:
-                return min(2 * _GROWTH**index / (_GROWTH + 1), self.largest)
+                return min(_middle(index), self.largest)
         return self.largest
+
+    def spread(self, bounds: Sequence[float]) -> list[int]:
+        """How many durations lie within each of some ascending bounds, but beyond the one before.
+
+        Returns: one more count than bounds, for what lies beyond the last. A bound is met to 2 %.
+        """
+        counts = [0] * (len(bounds) + 1)
+        for index, count in self.buckets.items():
+            counts[bisect_left(bounds, _middle(index))] += count
+        return counts
 
     def snapshot(self) -> dict[str, Any]:
         """Plain data: count, and mean, p50, p95, p99, max in seconds; buckets by index."""
@@ -110,6 +120,11 @@ class Histogram:
         return histogram
 
 
+def _middle(index: int) -> float:
+    """The duration that stands for all of a bucket, at most 2 % off."""
+    return 2 * _GROWTH**index / (_GROWTH + 1)
+
+
 class _Figures:
     """What a function that was called has to show. Not locked: its FunctionStats is."""
 
@@ -118,7 +133,11 @@ class _Figures:
         "errors",
         "hits",
         "hosts",
+        "http_hits",
+        "http_missed",
+        "http_saved",
         "latency",
+        "missed",
         "outcomes",
         "quick",
         "raised",
@@ -139,8 +158,22 @@ class _Figures:
         self.errors: Counter[str] = Counter()
         self.hosts: Counter[str] = Counter()
         self.retries = self.raised = self.degraded = self.recovered = 0
-        self.hits = self.quick = 0
-        self.saved = 0.0
+        self.hits = self.quick = self.missed = self.http_hits = self.http_missed = 0
+        self.saved = self.http_saved = 0.0
+
+    def add_work(self, call: Call) -> None:
+        """Count attempts, steps and exchanges of one call."""
+        self.retries += call.attempt - 1
+        for step in call.steps:
+            self.steps[step.kind] += 1
+            waited = step.facts.get("waited")
+            if waited:
+                self.waited[step.kind] += waited
+        for exchange in call.exchanges:
+            known = exchange.host in self.hosts or len(self.hosts) < MOST_HOSTS
+            self.hosts[exchange.host if known else OTHERS] += 1
+        answered = [one.elapsed for one in call.exchanges if one.elapsed is not None]
+        self.upstream.add(answered)
 
 
 class FunctionStats:
@@ -149,13 +182,29 @@ class FunctionStats:
     Functions of the same service and name (a closure made anew for each request, say) share one.
 
     durations: seconds of finished calls; saved: seconds of upstream time that each answer from a
-    cache spared; spared: the same for answers so quick that there was no Call, and no duration.
+    cache spared; spared: the same for answers so quick that there was no Call, and no duration;
+    missed: anything for each call that the cache could not answer. http_saved, http_missed: the
+    same as saved and missed for each request of a function whose requests are cached.
+    handle: a weak reference to the newest wrapper's `fn.resilient`, for who asks what its policies
+    know now; None if nobody has decorated it.
     Anybody appends to these; `_lock` guards their folding and all other figures, which are made
     with the first call. Only `fold` and `reset` empty them: by their length the wrapper knows when
     other batches are to be folded, too.
     """
 
-    __slots__ = ("_figures", "_lock", "durations", "name", "saved", "service", "spared")
+    __slots__ = (
+        "_figures",
+        "_lock",
+        "durations",
+        "handle",
+        "http_missed",
+        "http_saved",
+        "missed",
+        "name",
+        "saved",
+        "service",
+        "spared",
+    )
 
     def __init__(self, service: str, name: str) -> None:
         self.service = service
@@ -163,11 +212,15 @@ class FunctionStats:
         self.durations: list[float] = []
         self.saved: list[float] = []
         self.spared: list[float] = []
+        self.missed: list[float] = []
+        self.http_saved: list[float] = []
+        self.http_missed: list[float] = []
+        self.handle: Callable[[], Any] | None = None
         self._figures: _Figures | None = None
         self._lock = threading.Lock()
 
     def fold(self) -> None:
-        """Take in what waits in `durations`, `saved` and `spared`."""
+        """Take in what waits in the lists that anybody appends to."""
         with self._lock:
             figures = self._figures_locked()
             figures.latency.add(drained(self.durations))
@@ -176,6 +229,11 @@ class FunctionStats:
             figures.quick += len(spared)
             figures.hits += len(saved)
             figures.saved += math.fsum(saved)
+            figures.missed += len(drained(self.missed))
+            http_saved = drained(self.http_saved)
+            figures.http_hits += len(http_saved)
+            figures.http_saved += math.fsum(http_saved)
+            figures.http_missed += len(drained(self.http_missed))
 
     def _figures_locked(self) -> _Figures:
         if self._figures is None:
@@ -188,7 +246,6 @@ class FunctionStats:
         error: what the caller got instead of an answer.
         """
         verdict = call.outcome.verdict
-        answered = [exchange for exchange in call.exchanges if exchange.elapsed is not None]
         with self._lock:
             figures = self._figures_locked()
             if verdict is not Verdict.OK:
@@ -198,16 +255,12 @@ class FunctionStats:
                 figures.recovered += 1
             figures.raised += error is not None
             figures.degraded += call.degraded
-            figures.retries += call.attempt - 1
-            for step in call.steps:
-                figures.steps[step.kind] += 1
-                waited = step.facts.get("waited")
-                if waited:
-                    figures.waited[step.kind] += waited
-            for exchange in call.exchanges:
-                known = exchange.host in figures.hosts or len(figures.hosts) < MOST_HOSTS
-                figures.hosts[exchange.host if known else OTHERS] += 1
-            figures.upstream.add([exchange.elapsed or 0.0 for exchange in answered])
+            figures.add_work(call)
+
+    def record_background(self, call: Call) -> None:
+        """Count what a call did that nobody made, such as the refresh of a kept result."""
+        with self._lock:
+            self._figures_locked().add_work(call)
 
     def reset(self) -> None:
         """Start from zero."""
@@ -216,9 +269,10 @@ class FunctionStats:
 
     def _forget_locked(self) -> None:
         self._figures = None
-        drained(self.durations)
-        drained(self.saved)
-        drained(self.spared)
+        for pending in (self.durations, self.saved, self.spared, self.missed):
+            drained(pending)
+        drained(self.http_saved)
+        drained(self.http_missed)
 
     def reset_in_child(self) -> None:
         """Start from zero after a fork, when the lock may be held by a thread left behind."""
@@ -232,9 +286,11 @@ class FunctionStats:
         error. degraded: answered by a fallback or a stale result. recovered: answered after a
         retry. attempts: runs of the function. retries: attempts beyond the first. exchanges: HTTP
         requests by host. errors: the 20 most common reasons of failures. steps: what happened how
-        often, by kind. waited: seconds by kind. hits: answers from the cache; saved: seconds of
-        upstream time they spared. latency: of whole calls, but not of the hits that took no more
-        than a look; upstream: of HTTP exchanges; see Histogram.snapshot.
+        often, by kind. waited: seconds by kind. hits: answers from the cache; misses: calls that it
+        could not answer; saved: seconds of upstream time that the hits spared; http_hits,
+        http_misses, http_saved: the same of the requests that cached(http=True) looks after.
+        latency: of whole calls, but not of the hits that took no more than a look; upstream: of
+        HTTP exchanges; see Histogram.snapshot.
         """
         with self._lock:
             figures = self._figures_locked()
@@ -262,7 +318,11 @@ class FunctionStats:
                 "steps": dict(figures.steps),
                 "waited": dict(figures.waited),
                 "hits": hits,
+                "misses": figures.missed + len(self.missed),
                 "saved": figures.saved + math.fsum(saved),
+                "http_hits": figures.http_hits + len(self.http_saved),
+                "http_misses": figures.http_missed + len(self.http_missed),
+                "http_saved": figures.http_saved + math.fsum(self.http_saved[:]),
                 "latency": latency.snapshot(),
                 "upstream": figures.upstream.snapshot(),
             }
@@ -314,6 +374,11 @@ class Registry:
                 data for data in map(FunctionStats.snapshot, self._all()) if data["calls"]
             ],
         }
+
+    def handles(self) -> list[tuple[str, str, Any]]:
+        """Service, name and `fn.resilient` of each function that is still decorated."""
+        found = [(stats, stats.handle() if stats.handle else None) for stats in self._all()]
+        return [(stats.service, stats.name, handle) for stats, handle in found if handle]
 
     def reset(self) -> None:
         """Start all figures from zero."""

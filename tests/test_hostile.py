@@ -250,7 +250,7 @@ def test_every_permit_comes_back_from_threads_that_fail_and_are_interrupted_at_r
     assert gate.running == gate.waiting == throttle.waiting == 0
     (log,) = throttle._quota.logs
     assert len(log._free_at) + log._left() + len(log._early) == 100_000
-    assert not act.resilient.cache.flights
+    assert not act.resilient.cache.flights.by_key
     figures, ended = act.resilient.stats(), Counter(seen)
     uncounted = ended[KeyboardInterrupt] + ended[SystemExit] + ended[GeneratorExit]
     assert uncounted > 0

@@ -44,6 +44,8 @@ def readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     from loguru import logger
 
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RESILIENT_CACHE_KEY", "a key of 16 bytes or more")
+    monkeypatch.setenv("CACHE_KEY", "another key of 16 bytes or more")
     sinks = []
     add = resilient.log_to
     monkeypatch.setattr(resilient, "log_to", lambda *a, **k: sinks.append(add(*a, **k)))
@@ -72,6 +74,8 @@ def test_every_block_runs_and_decorates_what_it_shows(readme: dict[str, Any]) ->
         "invoice": ["service", "retry", "breaker"],
         "user": ["service", "cached", "retry", "breaker", "throttled"],
         "star": ["service", "breaker", "throttled"],
+        "price": ["service", "cached", "retry"],
+        "headlines": ["service", "cached"],
     }.items():
         handle = readme[name].resilient
         assert isinstance(handle, Handle)

@@ -218,7 +218,7 @@ def test_one_users_answer_is_no_other_users(header: str, vendor_of: MakeVendor) 
         def __init__(self, user: str) -> None:
             self.headers = {header: user}
 
-        @cached(ttl=60)
+        @cached(ttl=60, scope=lambda self: self.headers[header])
         def fetch(self) -> str:
             return requests.get(vendor.url, headers=self.headers, timeout=5).text
 
@@ -539,7 +539,7 @@ def test_the_tags_of_a_service_are_on_the_lines_of_every_thread() -> None:
     thread.start()
     thread.join()
     logger.remove(sink)
-    assert [extra["context"] for extra in extras] == [{"tenant": "acme"}] * 2
+    assert [extra["context"] for extra in extras] == [{"tenant": "acme"}] * 3
 
 
 # urllib3

@@ -12,11 +12,9 @@ from typing import Any, NoReturn, ParamSpec, Protocol, TypeVar, cast
 from resilient import options
 from resilient.call import FINE, Call, Target, current
 from resilient.errors import ConfigurationError
-from resilient.keys import Handover, Key, KeyMaker
-from resilient.options import Seconds
+from resilient.keys import Handover
 from resilient.pipeline import Decorated, Handler, Policy, decorate
-from resilient.stores.memory import MemoryStore, Store
-from resilient.timing import clock
+from resilient.results.last_good import LastGood, Memory
 from resilient.verdict import PLAIN_TYPES, judge_error, judge_result
 
 P = ParamSpec("P")
@@ -26,48 +24,8 @@ Answer = Callable[[Call, "Exception | None"], Any]
 """What one alternative does about a failed call; it raises if it has no answer."""
 
 
-class LastGood:
-    """An alternative: the last good result for the same arguments, if it is young enough.
-
-    max_age: seconds since the result was got (None: however old).
-    max_entries: results remembered per function (128); the least recently used go first.
-    """
-
-    def __init__(self, max_age: Seconds | None = None, *, max_entries: int = 128) -> None:
-        self.max_age = options.optional_seconds(max_age, "fallback.last_good(max_age)")
-        self.max_entries = options.whole(max_entries, "fallback.last_good(max_entries)")
-
-    def __repr__(self) -> str:
-        return "last_good" + (f"({self.max_age:g})" if self.max_age is not None else "()")
-
-
 class NoAnswer(Exception):
     """An alternative has nothing to give: the next one's turn. The text says why."""
-
-
-class _Memory:
-    """The good results of one function, for one `last_good`."""
-
-    def __init__(self, chosen: LastGood, key_of: Callable[[Call], Key]) -> None:
-        self._max_age = chosen.max_age
-        self._key_of = key_of
-        # With each result, when it was got, in monotonic seconds.
-        self._store: Store[tuple[Any, float]] = MemoryStore(chosen.max_entries)
-
-    def keep(self, call: Call, result: Any) -> None:
-        """Remember a copy of a good result; one that can't be copied is not remembered."""
-        try:
-            self._store.set(self._key_of(call), (copy.deepcopy(result), clock.monotonic()))
-        except Exception:  # remembering must not cost the caller the result
-            return
-
-    def answer(self, call: Call, error: Exception | None) -> Any:
-        good = self._store.get(self._key_of(call))
-        if good is None or (
-            self._max_age is not None and clock.monotonic() - good[1] > self._max_age
-        ):
-            raise NoAnswer("none is kept")
-        return copy.deepcopy(good[0])
 
 
 class _Function:
@@ -145,6 +103,12 @@ class Fallback(Policy):
             )
         self.mode = options.choice(mode, "fallback(mode)", ("enforce", "observe"))
 
+    @property
+    def identity(self) -> Mapping[str, Any]:
+        """What the targets of this policy are told before any policy is bound."""
+        has_memory = any(isinstance(alternative, LastGood) for alternative in self.alternatives)
+        return {"watches_credentials": True} if has_memory else {}
+
     def settings(self) -> Mapping[str, object]:
         return {"alternatives": [_shown(a) for a in self.alternatives], "on": self.on}
 
@@ -167,6 +131,8 @@ class Fallback(Policy):
 
     def check(self, function: Callable[..., Any]) -> None:
         for alternative in self.alternatives:
+            if isinstance(alternative, LastGood):
+                alternative.check(function)
             if not callable(alternative):
                 continue
             try:
@@ -179,12 +145,12 @@ class Fallback(Policy):
                 ) from None
 
     def bind(self, proceed: Handler, target: Target) -> Handler:
-        memories: list[_Memory] = []
+        memories: list[Memory] = []
         answers: list[tuple[str, Answer]] = []
         for alternative in self.alternatives:
             if isinstance(alternative, LastGood):
-                memories.append(_Memory(alternative, KeyMaker(target.function)))
-                answers.append(("with the last good result", memories[-1].answer))
+                memories.append(Memory(alternative, target.function))
+                answers.append(("with the last good result", _remembered_by(memories[-1])))
             elif callable(alternative):
                 name = f"with {_shown(alternative)}()"
                 answers.append((name, _Function(alternative, target).answer))
@@ -194,6 +160,8 @@ class Fallback(Policy):
         answers_results = Exception in types
 
         def handler(call: Call) -> Any:
+            for memory in memories:
+                memory.begin(call)
             try:
                 result = proceed(call)
             except types as caught:
@@ -239,6 +207,16 @@ class Fallback(Policy):
         if error is not None:
             raise error
         return result
+
+
+def _remembered_by(memory: Memory) -> Answer:
+    def answer(call: Call, error: Exception | None) -> Any:
+        good = memory.answer(call)
+        if good is None:
+            raise NoAnswer("none is kept")
+        return good[0]
+
+    return answer
 
 
 def _refuse_what_cannot_answer(alternative: object) -> None:
@@ -323,7 +301,7 @@ def fallback(
     alternatives: values (copied, so that no caller can corrupt them) or functions, which get the
         call's own arguments in their order and, if they have a parameter `error`, what was raised
         (None if a failed response was returned). `fallback.last_good(max_age)` answers with the
-        last good result for the same arguments.
+        last good result for the same arguments (with `scope=`: for the same user).
     on: the exceptions that are answered; others pass. A failed response that was returned is
         answered unless `on` is narrowed. Ctrl-C and exits always pass.
     mode: "observe" lets everything pass and records what would have been answered.

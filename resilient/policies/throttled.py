@@ -133,7 +133,8 @@ class Throttled(Policy, Gate):
             finally:
                 self._keyed.let_go(quota)
 
-        return self._bind_simple(proceed, handler) if self._quota.is_simple else handler
+        is_simple = self._quota.is_simple and target.http_cache is None
+        return self._bind_simple(proceed, handler) if is_simple else handler
 
     def _bind_simple(self, proceed: Handler, otherwise: Handler) -> Handler:
         """The same for one slot of one rate, while there is room: one frame instead of five."""
@@ -181,8 +182,11 @@ class Throttled(Policy, Gate):
         permit = Permit(quota, self._cost_of(call), call.target.label, urgent=is_urgent)
         self._holdings.begin(call, permit)
         try:
-            inherits = self.per == "request" and self._holdings.inherit(call, permit)
-            permit.is_held = inherits or self._enter(call, permit)
+            if self.per == "request" and call.target.http_cache is not None:
+                call.admitted_from = -1  # what the cache answers needs no admission
+            else:
+                inherits = self.per == "request" and self._holdings.inherit(call, permit)
+                permit.is_held = inherits or self._enter(call, permit)
             try:
                 result = proceed(call)
             except Exception as error:

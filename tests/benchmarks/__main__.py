@@ -16,10 +16,15 @@ try:
     from tests.benchmarks.measure import CALLS, Ratio, Times, take_turns
 except ModuleNotFoundError as missing:
     raise SystemExit(f"{missing.name} is not installed: pip install -e '.[bench]'") from None
-from tests.benchmarks import answers, contenders, footprint, loads
-from tests.benchmarks.contenders import COMPARISONS
+from tests.benchmarks import answers, contenders, footprint, http_cache, loads, masking, stores
 
-GROUPS = contenders.GROUPS | answers.GROUPS
+GROUPS = contenders.GROUPS | stores.GROUPS | http_cache.GROUPS | answers.GROUPS | masking.GROUPS
+COMPARISONS = [
+    *contenders.COMPARISONS,
+    *stores.COMPARISONS,
+    *http_cache.COMPARISONS,
+    *masking.COMPARISONS,
+]
 LOADS = "loads"
 ROUNDS, FAST_ROUNDS = 120, 20
 KIB = 1024

@@ -714,3 +714,41 @@ def test_threads_get_values_and_good_results_of_their_own() -> None:
     stats = fetch.resilient.stats()
     assert stats["calls"] == 16_000
     assert stats["degraded"] == stats["steps"]["fallback"] > 8000
+
+
+def test_the_last_good_result_of_one_user_is_not_given_to_another(
+    clock: FakeClock, steps: RecordedSteps
+) -> None:
+    with ScriptedVendor("200 x2, 503 x2, 200 x2, 503 x2") as vendor:
+        token = ["ann"]
+
+        def me() -> str:
+            requests.get(
+                vendor.url, headers={"Authorization": f"Bearer {token[0]}-123"}, timeout=5
+            ).raise_for_status()
+            return token[0]
+
+        alone = fallback(fallback.last_good(), "nobody")(me)
+        scoped = fallback(fallback.last_good(scope=lambda: token[0]), "nobody")(me)
+        assert [alone(), scoped()] == ["ann", "ann"]
+        token[0] = "bob"
+        assert [alone(), scoped()] == ["nobody", "nobody"]
+        assert [alone(), scoped()] == ["bob", "bob"]
+        assert [alone(), scoped()] == ["nobody", "bob"]
+    told = [step.text for step in steps if step.kind == "uncacheable"]
+    assert ["scope=" in text for text in told] == [True]
+    assert "123" not in "".join(told)
+
+
+def test_a_credential_among_the_arguments_keeps_last_good_results_apart() -> None:
+    with ScriptedVendor("200, 503 x2") as vendor:
+
+        @fallback(fallback.last_good(), "nobody")
+        def me(token: str) -> str:
+            headers = {"Authorization": f"Bearer {token}"}
+            requests.get(vendor.url, headers=headers, timeout=5).raise_for_status()
+            return token
+
+        assert me("ann-token") == "ann-token"
+        assert me("bob-token") == "nobody"
+        assert me("ann-token") == "ann-token"
