@@ -8,6 +8,7 @@ from hypothesis import settings
 
 from resilient.call import current, listeners
 from resilient.diagnostics import logs
+from resilient.http.learned import learned
 from resilient.testing import FakeClock, RecordedSteps, fake_clock, record_steps
 from tests.threads import REAL_LIMIT, StartThread
 
@@ -22,8 +23,10 @@ def _one_test_leaves_nothing_to_the_next() -> Iterator[None]:
     before = listeners._all
     logs.lines.renew()
     listeners.errors = 0
+    learned.clear()
     yield
     listeners.errors = 0
+    learned.clear()
     assert listeners._all == before, "a listener was left behind"
     assert current.get() is None, "a call was left open"
 

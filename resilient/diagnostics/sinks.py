@@ -29,6 +29,8 @@ _START = "<green>{time:YYYY-MM-DD HH:mm:ss.SSS}</green> | <level>{level: <8}</le
 _END = "\n{exception}"
 _PLACE = "<cyan>{name}</cyan>:<cyan>{function}</cyan>:<cyan>{line}</cyan> - "
 _FALLBACK = "{time} | {level} | {name}:{line} - {message}\n{exception}"
+# json.dumps would make an encoder for each line.
+_encode = json.JSONEncoder(ensure_ascii=False).encode
 _TAG = re.compile(r"[a-zA-Z_]\w*")
 
 # What loguru's `add` takes for any sink; the other options are a file's.
@@ -43,7 +45,7 @@ def log_to(sink: Sink, *, level: str | int = "INFO", **loguru_options: Any) -> i
     loguru_options: as for `logger.add`, such as `serialize=True` or `rotation="10 MB"`. `diagnose`
         and `backtrace` are off unless given: they print the values of variables.
 
-    Sinks that are there already stay, loguru's own on stderr among them, and mask nothing.
+    Sinks that are there already stay, loguru's own on stderr among them; `protect` masks them too.
     """
     options = {"backtrace": False, "diagnose": False, **loguru_options}
     template = options.pop("format", None)
@@ -55,7 +57,7 @@ def log_to(sink: Sink, *, level: str | int = "INFO", **loguru_options: Any) -> i
     target, colorize = _opened(sink, options)
     if options.get("colorize") is None:
         options["colorize"] = colorize and not is_json
-    writer = _MaskingSink(target, getattr(target, "encoding", None), is_json=is_json)
+    writer = MaskingSink(target, getattr(target, "encoding", None), is_json=is_json)
     template = _Format(template, is_queued=bool(options.get("enqueue")))
     try:
         return logger.add(writer, level=level, format=template, **options)
@@ -123,7 +125,7 @@ class MaskedError(NamedTuple):
     traceback: None = None
 
 
-class _MaskingSink:
+class MaskingSink:
     """What loguru writes to; never raises, since loguru would print the raw record."""
 
     def __init__(self, target: Any, encoding: str | None, *, is_json: bool) -> None:
@@ -134,7 +136,7 @@ class _MaskingSink:
     def write(self, message: Any) -> None:
         text = ""
         try:
-            text = _as_json(message) if self._is_json else mask(str(message))
+            text = as_json(str(message), message.record) if self._is_json else mask(str(message))
             try:
                 self._target.write(_with_record(text, message.record))
             except UnicodeEncodeError:
@@ -188,13 +190,7 @@ class _FunctionTarget:
         self._function = function
 
     def write(self, line: Masked) -> None:
-        record = line.record
-        line.record = {
-            **record,
-            "message": mask(str(record["message"])),
-            "extra": masked(dict(record["extra"])),
-            "exception": _masked_error(record),
-        }
+        line.record = masked_record(line.record)
         self._function(line)
 
     def stop(self) -> None:
@@ -279,6 +275,16 @@ def _can_be_pickled(extra: Mapping[str, Any]) -> bool:
     return True
 
 
+def masked_record(record: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy of loguru's record without secrets."""
+    return {
+        **record,
+        "message": mask(str(record["message"])),
+        "extra": masked(dict(record["extra"])),
+        "exception": _masked_error(record),
+    }
+
+
 def _masked_error(record: Mapping[str, Any]) -> MaskedError | None:
     error = record["exception"]
     return None if error is None else MaskedError(error.type, masked(str_of(error.value)))
@@ -292,9 +298,11 @@ def str_of(value: object) -> str:
         return f"<unprintable {type(value).__name__}>"
 
 
-def _as_json(message: Any) -> str:
-    """The line that loguru's `serialize=True` gives, each text in it masked."""
-    record = message.record
+def as_json(text: str, record: Mapping[str, Any]) -> str:
+    """The line that loguru's `serialize=True` gives, each text in it masked.
+
+    text: the line as it would be without `serialize`.
+    """
     error = record["exception"]
     parts = {
         "elapsed": {"repr": str(record["elapsed"]), "seconds": record["elapsed"].total_seconds()},
@@ -320,4 +328,4 @@ def _as_json(message: Any) -> str:
         "thread": {"id": record["thread"].id, "name": record["thread"].name},
         "time": {"repr": str(record["time"]), "timestamp": record["time"].timestamp()},
     }
-    return json.dumps({"text": mask(str(message)), "record": parts}, ensure_ascii=False) + "\n"
+    return _encode({"text": mask(text), "record": parts}) + "\n"

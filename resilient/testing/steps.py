@@ -9,7 +9,10 @@ from resilient.call import Call, Step, listeners
 
 
 class RecordedSteps(list[Step]):
-    """The noteworthy steps of every call, in the order they happened."""
+    """The noteworthy steps of every call, in the order they happened.
+
+    `failed`, which sums up the steps of a call that raised, is not among them.
+    """
 
     def kinds(self) -> list[str]:
         """What happened, one word a step."""
@@ -26,7 +29,8 @@ def record_steps() -> Iterator[RecordedSteps]:
     steps = RecordedSteps()
 
     def hear(call: Call | None, step: Step) -> None:
-        steps.append(step)
+        if step.kind != "failed":
+            steps.append(step)
 
     listeners.add(hear)
     try:

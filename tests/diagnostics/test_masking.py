@@ -2,13 +2,28 @@ from __future__ import annotations
 
 import json
 import traceback
+from typing import Any
 from urllib.parse import quote
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resilient.diagnostics.masking import MASK, RULES, Figures, is_sensitive, mask, masked
+from resilient.diagnostics.masking import (
+    MASK,
+    RULES,
+    SHAPES,
+    Figures,
+    add_rule,
+    allow,
+    allow_names,
+    is_sensitive,
+    mask,
+    masked,
+)
+from resilient.diagnostics.masking import data as masking_data
+from resilient.errors import ConfigurationError
+from resilient.http.learned import learn
 
 SECRET = "s3cr3t"
 
@@ -235,14 +250,31 @@ def test_any_json_value_of_a_sensitive_name_is_gone_and_the_json_holds(secret: s
     assert json.loads(json.loads(mask(deeper))["body"]) == {"password": MASK, "n": 1}
 
 
-@pytest.mark.parametrize(
-    "pattern",
-    [
-        *("token=", "token=(", "token='", 'token=\\"', "://a:", "authorization: ", "cookie: '"),
-        *("https://", "%3a%2f%2fa%3a", "a", "\\", "'", "bearer a", "<cookie a=", "token,'"),
-        *("-----begin private key-----", '"token":"\\"', "token: str =", "token=&a", "(('", "a@:"),
-    ],
-)
+HOSTILE = [
+    *("token=", "token=(", "token='", 'token=\\"', "://a:", "authorization: ", "cookie: '"),
+    *("https://", "%3a%2f%2fa%3a", "a", "\\", "'", "bearer a", "<cookie a=", "token,'"),
+    *("-----begin private key-----", '"token":"\\"', "token: str =", "token=&a", "(('", "a@:"),
+    *("<password>", "<password ", "name=password value=", "value='", '"value":"a","name":'),
+    *("--password ", "curl -u a:", "curl ", "mysql -p", "auth=('", "password is ", "token is a1"),
+    *("identified by '", "?key=aaaaaaaaaaaaaaaa", "key=aaaaaaaaaaaaaaaaaaaa", "session="),
+    *("eyJ", "eyJ.", "eyJa.b.c", "ghp_", "sk-", "xoxb-", "SG.a", "4242 4242 4242 ", "DE89 3704 "),
+    *("MAAAAAAAAAAAAAAAAAAAAAAA1.", "1234567890:AA", "AzCa", "aA0", "t1.A", "00D", "A", "hf_"),
+    *("password: |\n  a\n", "password=self.", "password=a.b[", "password=get_a(", "password=${"),
+    *('name="password"\r\n\r\n', "sqlplus a/", "│ └ ", "password\n└ 'x", "\x1b[1m", "page_token="),
+    *("%255Btoken%255D=", "signature: t=1,", '"password": {', "arn:aws:secretsmanager:a:1:secret:"),
+]
+
+
+@pytest.mark.parametrize("pattern", HOSTILE)
+@pytest.mark.parametrize("start", ["", "token='", "token=("])
+def test_a_hostile_text_costs_as_much_as_it_is_long(pattern: str, start: str) -> None:
+    # Were it the square, each of these would take minutes.
+    size = 1 << 15
+    assert isinstance(mask((start + pattern * size)[:size]), str)
+
+
+@pytest.mark.stress
+@pytest.mark.parametrize("pattern", HOSTILE)
 @pytest.mark.parametrize("start", ["", "token='", "token=("])
 def test_a_hostile_mebibyte_does_not_stall(pattern: str, start: str) -> None:
     size = 1 << 20
@@ -296,6 +328,63 @@ def test_counts_by_name_stay() -> None:
     assert again == {"errors": {"InvalidToken": 3}, "note": "token=***"}
 
 
+def test_a_name_that_was_shown_is_masked_as_soon_as_it_is_a_secret() -> None:
+    stats = Figures({"hosts": {"BDG-123456": 3, "a": 1}, "note": "design-key-9-test-value"})
+
+    def shown() -> str:
+        return str([masked(stats), masked(masked(stats))])
+
+    assert "BDG-123456" in shown()
+    undo = add_rule("badge", r"BDG-\d{6}", hint="BDG-")
+    assert "BDG-123456" not in shown()
+    undo_allow = allow("BDG-123456")
+    assert "BDG-123456" in shown()
+    undo_allow()
+    assert "BDG-123456" not in shown()
+    undo()
+    assert "BDG-123456" in shown()
+    learn("BDG-123456", "design-key-9-test-value")
+    assert "BDG-123456" not in shown()
+    assert "design-key" not in shown()
+
+
+def test_a_name_that_was_allowed_is_sensitive_again_when_that_is_taken_back() -> None:
+    undo = allow_names("design_token")
+    assert masked({"design_token": "blue"}) == {"design_token": "blue"}
+    undo()
+    assert masked({"design_token": "blue"}) == {"design_token": MASK}
+
+
+def test_what_is_remembered_of_texts_is_bounded_and_no_secret(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(masking_data, "MOST_KNOWN", 50)
+    for number in range(200):
+        masked(Figures({f"host-{number}.example": 1, f"token={SECRET}{number}": 1, "x" * 200: 1}))
+        masked({f"name {number}": "a"})
+    known = masking_data._known
+    for kept in (known._texts, known._harmless):
+        assert 0 < len(kept) <= 50
+        assert SECRET not in str(kept)
+        assert max(map(len, kept)) <= masking_data.LONGEST_KNOWN
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+        lambda inner: st.dictionaries(st.text() | st.integers(), inner) | st.lists(inner),
+    )
+)
+def test_figures_are_masked_as_any_mapping_is(value: Any) -> None:
+    class Slow(dict[Any, Any]):
+        """Not one of the types that are masked in fewer steps."""
+
+    figures: dict[Any, Any] = {"password=hunter22": value, 7: value, "in": {1: 2, 3: 4}}
+    fast = masked(Figures(figures))
+    assert fast == masked(Slow(figures), is_figure=True)
+    assert masked(fast) == fast
+
+
 @pytest.mark.parametrize("name", ["Authorization", "my_api_key", "userToken", "sas-sig", "pwd"])
 def test_names_of_secrets_are_known(name: str) -> None:
     assert is_sensitive(name)
@@ -306,6 +395,91 @@ def test_other_names_are_not(name: str) -> None:
     assert not is_sensitive(name)
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('{"password": 12345, "n": 1}', '{"password": "***", "n": 1}'),
+        ('{"password": {"value": "s3cr3t"}, "n": 1}', '{"password": "***", "n": 1}'),
+        ('{"tokens": 5, "token": ["s3cr3t"]}', '{"tokens": 5, "token": "***"}'),
+        (r'{"b": "{\"pin\": 4821}"}', r'{"b": "{\"pin\": \"***\"}"}'),
+    ],
+)
+def test_json_remains_json_when_a_value_without_quotes_is_masked(text: str, expected: str) -> None:
+    assert mask(text) == expected
+    assert json.loads(expected)
+    assert mask(expected) == expected
+
+
+def test_a_secret_that_colors_cut_in_two_is_masked_and_loses_its_colors() -> None:
+    token = "ghp_" + "a1B2" * 9
+    assert mask(f"key {token[:9]}\x1b[36m{token[9:]}\x1b[0m end") == "key *** end"
+    assert mask("\x1b[1mtoken\x1b[0m=s3cr3t \x1b[0mend") == "\x1b[1mtoken\x1b[0m=*** \x1b[0mend"
+
+
+def test_values_drawn_under_a_source_line_are_masked_by_the_name_above_them() -> None:
+    text = "    > f(user, password)\n        |     -> 's3cr3t'\n        -> 'bob'\n"
+    assert mask(text) == text.replace("'s3cr3t'", "***")
+
+
+def test_yaml_blocks_are_masked_to_their_end() -> None:
+    text = "password: |\n  s3cr3t\n  more\nuser: bob"
+    assert mask(text) == "password: |\n  ***\nuser: bob"
+
+
+def test_form_data_is_masked() -> None:
+    head = 'Content-Disposition: form-data; name="password"\r\n\r\n'
+    assert mask(f"{head}s3cr3t\r\n--x--") == f"{head}***\r\n--x--"
+    assert mask(repr(f"{head}s3cr3t\r\n--x--")) == repr(f"{head}***\r\n--x--")
+
+
+def test_a_rule_of_ones_own_masks_until_it_is_taken_away() -> None:
+    undo = add_rule("badge", r"BDG-(?P<secret>\d{6})", hint="bdg-")
+    assert mask("by BDG-123456 and BDG-1") == "by BDG-*** and BDG-1"
+    undo()
+    undo()
+    assert mask("by BDG-123456") == "by BDG-123456"
+
+
+@pytest.mark.parametrize(
+    ("name", "pattern", "hint"), [("", "a", "a"), ("x", "a", ""), ("x", "(", "a"), ("x", "a*", "a")]
+)
+def test_a_rule_that_cannot_work_is_refused(name: str, pattern: str, hint: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"add_rule\("):
+        add_rule(name, pattern, hint=hint)
+
+
+def test_a_rules_name_is_taken_once() -> None:
+    undo = add_rule("badge", "BDG", hint="BDG")
+    with pytest.raises(ConfigurationError, match="use a name that no added rule has"):
+        add_rule("badge", "BDG", hint="BDG")
+    undo()
+
+
+def test_what_is_allowed_stays_until_it_is_taken_back() -> None:
+    undo = allow("s3cr3t", "4242424242424242")
+    assert mask("token=s3cr3t 4242424242424242") == "token=s3cr3t 4242424242424242"
+    undo()
+    assert mask("token=s3cr3t 4242424242424242") == "token=*** ***"
+
+
+def test_names_that_are_allowed_hide_nothing_but_what_has_a_shape() -> None:
+    token = "ghp_" + "a1B2" * 9
+    undo = allow_names("Design_Token")
+    assert mask(f"design_token=blue my_token=x1 design_token={token}") == (
+        "design_token=blue my_token=*** design_token=***"
+    )
+    undo()
+    assert mask("design_token=blue") == "design_token=***"
+
+
+@pytest.mark.parametrize("allowing", [allow, allow_names])
+def test_allowing_nothing_is_refused(allowing: Any) -> None:
+    for texts in ((), ("",), (5,)):
+        with pytest.raises(ConfigurationError, match="use one text or more"):
+            allowing(*texts)
+
+
 def test_each_rule_can_be_found_by_its_name() -> None:
-    names = [rule.name for rule in RULES]
+    names = [thing.name for thing in (*RULES, *SHAPES)]
+    assert all(shape.source for shape in SHAPES)
     assert len(set(names)) == len(names)

@@ -1,0 +1,52 @@
+"""Where a value in quotes or brackets ends, however deep it is nested in other strings."""
+
+from __future__ import annotations
+
+import re
+
+OPENER = re.compile(r"""[bruf]{0,2}(\\{0,15})(\"{3}|'{3}|["'])""", re.IGNORECASE)
+_CLOSERS = {mark: re.compile(rf"{mark}|[\r\n]") for mark in ('"', "'", '"""', "'''")}
+_BRACKETS = re.compile(r"""[\[\](){}"'\r\n]""")
+
+
+def closing(text: str, at: int, quote: str, level: int) -> int:
+    """Where a quoted value ends: before its closing quote, else at the end of the line.
+
+    level: backslashes before the opening quote; JSON in JSON has 1, and once more in JSON 3.
+    """
+    while True:
+        found = _CLOSERS[quote].search(text, at)
+        if found is None:
+            return len(text)
+        start = found.start()
+        if found[0] != quote:
+            return start
+        before = text[at:start]
+        slashes = len(before) - len(before.rstrip("\\"))
+        # Each level doubles the backslashes of a quote that belongs to the value.
+        if slashes < level or slashes % (2 * (level + 1)) == level:
+            return start - min(slashes, level)
+        at = found.end()
+
+
+def closing_bracket(text: str, at: int) -> int:
+    """Where the brackets that open here are closed, else the end of the line."""
+    depth = 0
+    while True:
+        found = _BRACKETS.search(text, at)
+        if found is None:
+            return len(text)
+        start, sign = found.start(), found[0]
+        if sign in "\r\n":
+            return start
+        if sign in "\"'":
+            before = text[at:start]
+            level = len(before) - len(before.rstrip("\\"))
+            at = closing(text, found.end(), sign, level)
+            if text[at : at + 1] not in ("", "\r", "\n"):
+                at += level + 1
+            continue
+        depth += 1 if sign in "([{" else -1
+        if not depth:
+            return start
+        at = found.end()

@@ -1,0 +1,190 @@
+"""`mask`: a text loses its secrets, by all rules; and the rules that an application adds."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable
+from typing import NamedTuple
+
+from resilient.diagnostics.masking import names
+from resilient.diagnostics.masking import rule as rules_of_all
+from resilient.diagnostics.masking.named import NAMED_RULE
+from resilient.diagnostics.masking.notations import BY_NAME, COOKIE_RULE, OTHERS, may_have_option
+from resilient.diagnostics.masking.numbers import without_numbers
+from resilient.diagnostics.masking.outline import (
+    SHORTEST,
+    may_have_number,
+    may_have_token,
+    outline_of,
+)
+from resilient.diagnostics.masking.rule import MASK, WITHHELD, Rule, apply, is_allowed, lower, up_to
+from resilient.diagnostics.masking.shapes import without_shapes
+from resilient.diagnostics.masking.urls import URL_RULES
+from resilient.diagnostics.masking.variables import may_have_variables, without_variables
+from resilient.errors import ConfigurationError
+from resilient.http.learned import learned
+
+_PEM = re.compile(r"-----begin [a-z ]{0,24}private key(?: block)?-----")  # RFC 7468, RFC 4880 6.2
+_PEM_END = re.compile(r"-----END|\Z")
+_PPK = re.compile(r"private-lines: \d{1,4}")  # PuTTY's private key files
+_PPK_END = re.compile(r"Private-MAC|\Z")
+
+_KEYS = (
+    Rule("private key", ("-----begin ",), _PEM, up_to(_PEM_END)),
+    Rule("private key of PuTTY", ("private-lines: ",), _PPK, up_to(_PPK_END)),
+)
+# Each group with what tells whether a text may have such a secret. A line meets few of them.
+_GROUPS: tuple[tuple[Callable[[str], object], tuple[Rule, ...]], ...] = (
+    (lambda text: "private" in text, _KEYS),
+    (names.HINTS.search, (COOKIE_RULE, NAMED_RULE, *BY_NAME)),
+    (may_have_option, OTHERS),
+    (lambda text: "/" in text or "%" in text, URL_RULES),
+)
+RULES: tuple[Rule, ...] = tuple(rule for _, group in _GROUPS for rule in group)
+"""Applied in this order; after them come SHAPES."""
+
+
+class _Added(NamedTuple):
+    """hint: in lower case."""
+
+    name: str
+    hint: str
+    pattern: re.Pattern[str]
+
+
+_added: tuple[_Added, ...] = ()
+"""The application's own rules. Replaced as a whole."""
+
+_COLOR = re.compile(r"\x1b\[[0-9;]{0,16}m")
+
+
+def mask(text: str) -> str:
+    """The text with its secrets replaced by `***`.
+
+    Masking twice changes nothing more. Nothing is raised: what can't be masked is withheld.
+    """
+    try:
+        # A subclass may have methods of its own.
+        text = str.__str__(text)
+        if len(text) < SHORTEST and text.isidentifier() and not _added:
+            # A name by itself, as figures have by the dozen: too short for a token.
+            return learned.replace(text, MASK, is_allowed) if learned else text
+        text = _masked(text)
+        if "\x1b[" in text:
+            # A format may color a part of a secret, and so cut it in two. Colors count less.
+            plain = _COLOR.sub("", text)
+            again = _masked(plain)
+            return text if again == plain else again
+        return text
+    except Exception:
+        # A log line is not worth a failed call, and must not leak because masking failed.
+        return WITHHELD
+
+
+def _masked(text: str) -> str:
+    if learned:
+        text = learned.replace(text, MASK, is_allowed)
+    if may_have_variables(text):
+        text = without_variables(text)
+    lowered = lower(text)
+    for added in _added:
+        if added.hint in lowered:
+            text = added.pattern.sub(_without_secret, text)
+            lowered = lower(text)
+    for may_have, rules in _GROUPS:
+        if may_have(lowered):
+            for rule in rules:
+                replaced = apply(rule, text, lowered)
+                if replaced is not text:
+                    text, lowered = replaced, lower(replaced)
+    outline = outline_of(text)
+    if may_have_token(outline):
+        text = without_shapes(text)
+    return without_numbers(text) if may_have_number(outline) else text
+
+
+def _without_secret(found: re.Match[str]) -> str:
+    begin, end = found.span("secret" if "secret" in found.re.groupindex else 0)
+    if begin == end or is_allowed(found.string[begin:end]):
+        return found[0]
+    return found.string[found.start() : begin] + MASK + found.string[end : found.end()]
+
+
+_changing = threading.Lock()
+"""Guards changes of RULES and of what is allowed."""
+
+Undo = Callable[[], None]
+
+
+def add_rule(name: str, pattern: str | re.Pattern[str], *, hint: str) -> Undo:
+    """Mask what a pattern of your own finds: `add_rule("badge", r"BDG-\\d{6}", hint="BDG-")`.
+
+    pattern: its group `secret` is masked, or all of it if there is no such group.
+    hint: stands in every text that holds such a secret, in any case of letters. Texts without it
+        are not searched.
+    Returns a function that takes the rule away.
+    """
+    if not name or any(one.name == name for one in _added):
+        raise ConfigurationError(f"add_rule({name!r}): use a name that no added rule has.")
+    if not hint:
+        raise ConfigurationError(
+            f"add_rule({name!r}, hint={hint!r}): use a text that every such secret comes with."
+        )
+    try:
+        added = _Added(name, hint.lower(), re.compile(pattern))
+    except re.error as error:
+        raise ConfigurationError(f"add_rule({name!r}): the pattern is invalid: {error}.") from error
+    if added.pattern.match("") is not None:
+        raise ConfigurationError(
+            f"add_rule({name!r}): the pattern matches an empty text: let it match what is secret."
+        )
+    with _changing:
+        _set_added((*_added, added))
+
+    def undo() -> None:
+        with _changing:
+            _set_added(tuple(one for one in _added if one is not added))
+
+    return undo
+
+
+def _set_added(rules: tuple[_Added, ...]) -> None:
+    global _added
+    _added = rules
+
+
+def allow(*texts: str) -> Undo:
+    """Leave these values unmasked, such as a documented test key. Returns what takes it back."""
+    _check_texts(texts, "allow")
+    more = frozenset(texts)
+    with _changing:
+        rules_of_all.allowed_texts |= more
+
+    def undo() -> None:
+        with _changing:
+            rules_of_all.allowed_texts -= more
+
+    return undo
+
+
+def allow_names(*others: str) -> Undo:
+    """Take values of these names for no secrets: `allow_names("design_token")`.
+
+    Values that are secrets by their shape are masked all the same. Returns what takes it back.
+    """
+    _check_texts(others, "allow_names")
+    more = frozenset(name.lower() for name in others)
+    with _changing:
+        names.excepted_names |= more
+
+    def undo() -> None:
+        with _changing:
+            names.excepted_names -= more
+
+    return undo
+
+
+def _check_texts(texts: tuple[str, ...], name: str) -> None:
+    if not texts or not all(isinstance(text, str) and text for text in texts):
+        raise ConfigurationError(f"{name}(): use one text or more, none of them empty.")

@@ -1,0 +1,51 @@
+"""Credentials in URLs: user info, and tokens in the paths of webhooks."""
+
+from __future__ import annotations
+
+import re
+
+from resilient.diagnostics.masking.rule import Rule
+
+PERCENT = r"%(?:25){0,4}"
+"""A percent sign, encoded any number of times."""
+
+_SLASHES = r"(?:\\{0,3}/){2}"
+_URL = re.compile(rf":{_SLASHES}(?!\[)[^\s/?#\"'<>@:\\]{{0,256}}:")
+_URL_PASSWORD = re.compile(r"[^\s/?#\"'<>\\]*@")
+_PORT = re.compile(r"\d{1,5}(?!\d)(?![^\s/?#\"'<>\\,;.)\]}])")
+# Passwords that should have been percent-encoded.
+_LOOSE_PASSWORD = re.compile(r"[^\s\"'<>@]{1,128}@")
+_URL_TOKEN = re.compile(rf"https?:{_SLASHES}(?=[^\s/?#\"'<>@:\\]{{1,256}}@)")
+_ENCODED_URL = re.compile(
+    rf"{PERCENT}3a(?:{PERCENT}2f){{2}}[^%\s/&\"']{{0,128}}{PERCENT}3a"
+    rf"(?=(?:(?!{PERCENT}(?:40|2f))[^\s&\"'/]){{1,256}}{PERCENT}40)"
+)
+_ENCODED_AT = re.compile(rf"{PERCENT}40")
+
+
+def _password(text: str, found: re.Match[str]) -> tuple[int, int]:
+    at = found.end()
+    password = _URL_PASSWORD.match(text, at)
+    if password is None and not _PORT.match(text, at):
+        password = _LOOSE_PASSWORD.match(text, at)
+    return at, at if password is None else password.end() - 1
+
+
+def _token(text: str, found: re.Match[str]) -> tuple[int, int]:
+    return found.end(), text.index("@", found.end())
+
+
+def _encoded_password(text: str, found: re.Match[str]) -> tuple[int, int]:
+    sign = _ENCODED_AT.search(text, found.end())
+    return found.end(), found.end() if sign is None else sign.start()
+
+
+# jdbc:oracle:thin:user/x@host, sqlplus user/x@host
+_ORACLE = re.compile(r"(?:jdbc:oracle:\w{1,10}:|sqlplus )[^\s/:@\"']{1,80}/(?=[^\s@\"']{1,128}@)")
+
+URL_RULES = (
+    Rule("password of Oracle", ("oracle:", "sqlplus "), _ORACLE, _token),
+    Rule("password in a URL", ("//", "/\\/"), _URL, _password),
+    Rule("token in a URL", ("//", "/\\/"), _URL_TOKEN, _token),
+    Rule("password in an encoded URL", ("2f",), _ENCODED_URL, _encoded_password),
+)
