@@ -12,50 +12,12 @@ from typing import Any
 import pytest
 from loguru import logger
 
-from resilient.call import Outcome, Verdict
-from resilient.diagnostics import dump_every, dump_stats, log_to, reports, stats_table
-from resilient.diagnostics.logs import StepLines
+from resilient.diagnostics import dump_every, dump_stats, log_to, reports
 from resilient.errors import ConfigurationError
 from resilient.registry import Histogram, Registry
 from resilient.testing import FakeClock
-from tests.diagnostics.conftest import MakeCall
 
 Records = list[dict[str, Any]]
-
-
-@pytest.fixture
-def registry(clock: FakeClock) -> Registry:
-    return Registry()
-
-
-@pytest.fixture
-def busy(registry: Registry, make_call: MakeCall, lines: StepLines, clock: FakeClock) -> Registry:
-    """Two functions with something of everything."""
-    repos = registry.stats_of("github", "repos")
-    repos.durations += [0.01] * 1_300
-    repos.saved += [0.25] * 400
-    retried = make_call()
-    retried.report("retry", "again", waited=1.5)
-    retried.next_attempt()
-    repos.record(retried)
-    failed = make_call()
-    failed.report("retry", "again", waited=0.5)
-    failed.next_attempt()
-    failed.outcome = Outcome(Verdict.TRANSIENT, "InvalidToken")
-    repos.record(failed, OSError())
-    observed = make_call()
-    observed.report("would_throttle", "would wait", waited=99.0)
-    repos.record(observed)
-    pay = registry.stats_of("stripe", "pay")
-    pay.durations += [0.5] * 4
-    for kind in ("breaker_refused", "rate_limited", "bulkhead_full", "deadline"):
-        call = make_call(service="stripe", name="pay")
-        call.report(kind, "refused")
-        call.outcome = Outcome(Verdict.REFUSED, "refused")
-        call.degraded = kind == "breaker_refused"
-        pay.record(call, None if call.degraded else OSError())
-    clock.advance(60)
-    return registry
 
 
 def test_a_dump_writes_one_readable_record_a_function(busy: Registry, records: Records) -> None:
@@ -240,57 +202,12 @@ print("child", child)
     assert f"{child} github.repos: 2 calls" in done.stdout
 
 
-TABLE = """\
-resilient: 2 functions, 1,304 calls in 60.0 s (pid 42)
-
-function      calls      ok  retries  waited  hits  refused  fallbacks     p50     p95
-──────────────────────────────────────────────────────────────────────────────────────
-github.repos  1,300  99.9 %        2  2.00 s   400        0          0  9.8 ms  9.8 ms
-stripe.pay        4   0.0 %        0     0 s     0        3          1  496 ms  496 ms
-──────────────────────────────────────────────────────────────────────────────────────
-all           1,304  99.6 %        2  2.00 s   400        3          1  9.8 ms  9.8 ms
-
-saved by the stack  requests spared  upstream time  hidden failures  by retries  by fallbacks
-─────────────────────────────────────────────────────────────────────────────────────────────
-github.repos                    400          100 s                1           1             0
-stripe.pay                        3            0 s                1           0             1
-─────────────────────────────────────────────────────────────────────────────────────────────
-all                             403          100 s                2           1             1
-
-Saved: 403 requests (400 cached, 3 refused), 100 s of upstream time, 2 failures hidden."""
-
-
-def test_the_table_tells_what_happened_and_what_was_saved(busy: Registry) -> None:
-    assert stats_table({**busy.snapshot(), "pid": 42}) == TABLE
-
-
-def test_the_table_fits_in_100_columns_however_long_a_name_is(busy: Registry) -> None:
-    busy.stats_of("service" * 10, "function" * 10).durations += [1234.5] * 1_234_567
-    text = stats_table(busy.snapshot())
-    assert max(map(len, text.splitlines())) == 100
-    assert "servicese…" in text
-    assert "1,234,567" in text
-
-
-def test_a_table_without_savings_says_so(registry: Registry) -> None:
-    registry.stats_of("", "main").durations += [0.5, 0.0005, 0.0, 0.005]
-    text = stats_table(registry.snapshot())
-    assert "saved by the stack" not in text
-    assert "main" in text
-    assert text.endswith("Nothing to save so far: no cache hit, no refusal, no failure hidden.")
-
-
-def test_a_table_without_calls_says_so(registry: Registry) -> None:
-    assert stats_table(registry.snapshot()) == "resilient: no calls yet"
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        *[(0.0, "0 s"), (0.0000005, "0 µs"), (0.000340, "340 µs"), (0.0099, "9.9 ms")],
-        *[(0.0125, "12 ms"), (0.9994, "999 ms"), (0.9996, "1.00 s"), (9.94, "9.94 s")],
-        *[(9.96, "10.0 s"), (99.94, "99.9 s"), (99.96, "100 s"), (12_345.6, "12,346 s")],
-    ],
-)
-def test_durations_have_the_unit_that_suits_them(seconds: float, text: str) -> None:
-    assert reports._time(seconds) == text
+def test_a_dump_tells_on_which_host_and_in_which_process_it_was_made(
+    busy: Registry, records: Records, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("socket.gethostname", lambda: "worker-1 token=s3cr3t-value")
+    records.clear()
+    dump_stats(busy)
+    stats = records[0]["extra"]["resilient_stats"]
+    assert stats["host"] == "worker-1 token=***"
+    assert (stats["pid"], stats["started"]) == (os.getpid(), busy.started)

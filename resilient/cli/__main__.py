@@ -1,0 +1,7 @@
+"""`python -m resilient.cli`."""
+
+import sys
+
+from resilient.cli.command import main
+
+sys.exit(main())
