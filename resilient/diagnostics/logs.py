@@ -3,7 +3,8 @@
     github.repos: attempt 1 of 4 failed (503), waits 0.8 s
 
 A line's `record["extra"]` holds service, function, call (the id), attempt, kind, facts and context
-(what the service's `context=` tells of the call). Everything is masked before loguru sees it, so
+(what the service's `context=` tells of the call). The line that ends a call which went wrong has a
+`story`, too: see `story_of`. Everything is masked before loguru sees it, so
 that sinks of the application's own get masked text too.
 """
 
@@ -20,6 +21,7 @@ from loguru import logger
 
 from resilient.call import Call, Step, listeners
 from resilient.diagnostics.masking import mask, masked
+from resilient.diagnostics.story import story_of
 from resilient.timing import clock
 
 
@@ -31,6 +33,7 @@ class Kind(NamedTuple):
 
 
 KINDS: dict[str, Kind] = {
+    "failed": Kind("WARNING", "a call raised after all that its story tells"),
     "retry": Kind("INFO", "an attempt failed and is repeated"),
     "gave_up": Kind("WARNING", "the last attempt failed"),
     "amplified": Kind("WARNING", "a client below @retry retries by itself, told once a function"),
@@ -52,12 +55,26 @@ KINDS: dict[str, Kind] = {
     "fallback_failed": Kind("WARNING", "an alternative failed too"),
     "coalesced": Kind("DEBUG", "a call shared the answer of one that was on its way"),
     "stale": Kind("WARNING", "an old result answered"),
+    "refreshing": Kind("DEBUG", "an old result answered, and a new one is fetched"),
+    "refreshed": Kind("DEBUG", "a kept result was fetched anew in the background"),
+    "refresh_failed": Kind("WARNING", "a kept result could not be fetched anew"),
+    "revalidated": Kind("DEBUG", "the vendor said that a kept answer is still good"),
+    "restored": Kind("INFO", "what had failed works again"),
     "uncacheable": Kind("WARNING", "a result or its arguments can't be cached"),
     "deadline": Kind("WARNING", "time was up"),
     "abandoned": Kind("ERROR", "time was up, and the function hangs on in its thread"),
+    "alert": Kind("ERROR", "what `alert` watches for has come true"),
+    "escalated": Kind("CRITICAL", "it is still so after the cooldown"),
+    "all_clear": Kind("INFO", "it is over"),
     "degraded": Kind("WARNING", "something that resilient needs failed; calls go on without it"),
 }
 """What policies report. What they would have done is the same with `would_` in front."""
+
+_ENDS = ("failed", "fallback", "stale")
+"""Kinds that end a call which went wrong: their lines tell its story."""
+
+_UNLIMITED = ("alert", "escalated", "all_clear")
+"""Kinds that are no flood: who reports them sees to that."""
 
 _UNKNOWN = Kind("INFO", "not in this list")
 
@@ -94,6 +111,8 @@ class StepLines:
             # twice, and the context would ask for itself for ever.
             self.nested += 1
             return
+        if step.kind == "failed" and call is not None and _is_told(call):
+            return
         is_written, owed = self._admit((step.label, step.kind), clock.monotonic())
         self._sum_up(owed)
         if is_written:
@@ -115,6 +134,8 @@ class StepLines:
             ):
                 owed = self._owed_locked(now)
                 self._swept = now
+            if key[1] in _UNLIMITED:
+                return True, owed
             window = self._windows.setdefault(key, _Window(now))
             window.steps += 1
             return window.steps <= self.LINES, owed
@@ -162,6 +183,9 @@ class StepLines:
                 "call": call.id,
                 "attempt": call.attempt,
             }
+            story = story_of(call) if step.kind in _ENDS else []
+            if len(story) > 1 or step.kind == "failed":
+                extra["story"] = masked(story)
             context = self._context(call)
             if context:
                 extra["context"] = context
@@ -191,6 +215,12 @@ class _Flood(NamedTuple):
     label: str
     kind: str
     more: int
+
+
+def _is_told(call: Call) -> bool:
+    """Has the line of its only step said all there is to its failure?"""
+    kinds = [step.kind for step in call.steps if step.kind != "failed"]
+    return len(kinds) == 1 and KINDS.get(kinds[0], _UNKNOWN).level in ("WARNING", "ERROR")
 
 
 def _plain_extra(label: str, kind: str, facts: Any) -> dict[str, Any]:
