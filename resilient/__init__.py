@@ -2,7 +2,19 @@
 
 from resilient.call import Verdict
 from resilient.circuit import CircuitBreaker
-from resilient.diagnostics import dump_at_exit, dump_every, dump_stats, install, log_to, stats_table
+from resilient.diagnostics import (
+    alert,
+    dump_at_exit,
+    dump_every,
+    dump_on_signal,
+    dump_stats,
+    install,
+    log_to,
+    mask,
+    protect,
+    stats_table,
+    webhook,
+)
 from resilient.errors import (
     BreakerOpen,
     BulkheadFull,
@@ -14,6 +26,7 @@ from resilient.errors import (
     ResilientError,
 )
 from resilient.http import observe
+from resilient.http.learned import learn, learn_env
 from resilient.policies.breaker import breaker
 from resilient.policies.bulkhead import bulkhead
 from resilient.policies.cached import cached
@@ -36,22 +49,29 @@ __all__ = [
     "Refused",
     "ResilientError",
     "Verdict",
+    "alert",
     "breaker",
     "bulkhead",
     "cached",
     "dump_at_exit",
     "dump_every",
+    "dump_on_signal",
     "dump_stats",
     "fallback",
+    "learn",
+    "learn_env",
     "log_to",
+    "mask",
     "observe",
     "open_store",
+    "protect",
     "registry",
     "retry",
     "rule",
     "service",
     "stats_table",
     "throttled",
+    "webhook",
 ]
 
 install()

@@ -10,119 +10,33 @@ from __future__ import annotations
 import math
 import os
 import threading
-from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable
+from operator import itemgetter
 from typing import Any
 
-from resilient.call import Call, Verdict
+from resilient.call import Call, Verdict, listeners
+from resilient.histogram import ERROR, Histogram
 from resilient.timing import clock, drained
 
-ERROR = 0.02
-"""How far a quantile may be off, relative to its true value."""
+MOST_FUNCTIONS = 5_000
+"""Functions with figures of their own. Names that are made up as a program runs (a closure's with a
+customer's number in it) are without end: further ones share the figures of OTHERS, one for each
+service."""
+
+MOST_SERVICES = 1_000
+"""Services whose further functions have an OTHERS of their own; those of the rest share one."""
 
 MOST_HOSTS = 100
 """Hosts that one function counts one by one: customers' webhooks, say, are without end."""
 
+MOST_NAMES = 100
+"""Reasons of failures, and kinds of steps, that one function counts one by one."""
+
 OTHERS = "(others)"
 
-_GROWTH = (1 + ERROR) / (1 - ERROR)
-_LOWEST, _HIGHEST = (math.ceil(math.log(seconds, _GROWTH)) for seconds in (1e-9, 1e6))
-# Bucket i holds durations up to the i-th power of _GROWTH: looked up here, which costs half of a
-# logarithm.
-_BOUNDS = [*(_GROWTH**index for index in range(_LOWEST, _HIGHEST)), math.inf]
-
-
-class Histogram:
-    """Durations in buckets that grow by a constant factor: quantiles within 2 %, mergeable.
-
-    The relative-error bound and the merge are those of DDSketch (Masson, Rim, Lee: "DDSketch: A
-    Fast and Fully-Mergeable Quantile Sketch with Relative-Error Guarantees", VLDB 2019).
-
-    Not locked: its owner is.
-    """
-
-    __slots__ = ("buckets", "count", "largest", "total")
-
-    def __init__(self) -> None:
-        self.buckets: Counter[int] = Counter()
-        self.count = 0
-        self.total = 0.0
-        self.largest = 0.0
-
-    def add(self, durations: list[float]) -> None:
-        """Count durations in seconds; what is under a nanosecond counts as one."""
-        if not durations:
-            return
-        # This is what stats cost a healthy call. Sorted, the durations of one bucket stand
-        # together, and those of a fast function fill only a few buckets.
-        ordered = sorted(durations)
-        buckets, start, count = self.buckets, 0, len(ordered)
-        while start < count:
-            place = bisect_left(_BOUNDS, ordered[start])
-            end = bisect_right(ordered, _BOUNDS[place], start + 1)
-            buckets[place + _LOWEST] += end - start
-            start = end
-        self.count += count
-        self.total += math.fsum(ordered)
-        self.largest = max(self.largest, ordered[-1])
-
-    def merge(self, other: Histogram) -> None:
-        """Add the other's figures to these; the same as if all had been added here."""
-        self.buckets.update(other.buckets)
-        self.count += other.count
-        self.total += other.total
-        self.largest = max(self.largest, other.largest)
-
-    def quantile(self, share: float) -> float:
-        """The duration that `share` (0..1) of all stay within, at most 2 % off; 0.0 if empty."""
-        if not self.count:
-            return 0.0
-        rank = share * (self.count - 1)
-        seen = 0
-        for index in sorted(self.buckets):
-            seen += self.buckets[index]
-            if seen > rank:
-                return min(_middle(index), self.largest)
-        return self.largest
-
-    def spread(self, bounds: Sequence[float]) -> list[int]:
-        """How many durations lie within each of some ascending bounds, but beyond the one before.
-
-        Returns: one more count than bounds, for what lies beyond the last. A bound is met to 2 %.
-        """
-        counts = [0] * (len(bounds) + 1)
-        for index, count in self.buckets.items():
-            counts[bisect_left(bounds, _middle(index))] += count
-        return counts
-
-    def snapshot(self) -> dict[str, Any]:
-        """Plain data: count, and mean, p50, p95, p99, max in seconds; buckets by index."""
-        return {
-            "count": self.count,
-            "mean": self.total / self.count if self.count else 0.0,
-            "p50": self.quantile(0.5),
-            "p95": self.quantile(0.95),
-            "p99": self.quantile(0.99),
-            "max": self.largest,
-            "total": self.total,
-            "buckets": dict(self.buckets),
-        }
-
-    @classmethod
-    def of_snapshot(cls, data: Mapping[str, Any]) -> Histogram:
-        """Read back what `snapshot` gave, also after a way through JSON."""
-        histogram = cls()
-        histogram.buckets.update({int(index): count for index, count in data["buckets"].items()})
-        histogram.count = data["count"]
-        histogram.total = data["total"]
-        histogram.largest = data["max"]
-        return histogram
-
-
-def _middle(index: int) -> float:
-    """The duration that stands for all of a bucket, at most 2 % off."""
-    return 2 * _GROWTH**index / (_GROWTH + 1)
+_LONGEST = 255  # of a host's name, RFC 1035 2.3.4
+_COUNT = itemgetter(1)
 
 
 class _Figures:
@@ -165,15 +79,21 @@ class _Figures:
         """Count attempts, steps and exchanges of one call."""
         self.retries += call.attempt - 1
         for step in call.steps:
-            self.steps[step.kind] += 1
+            kind = _room_for(step.kind, self.steps, MOST_NAMES)
+            self.steps[kind] += 1
             waited = step.facts.get("waited")
             if waited:
-                self.waited[step.kind] += waited
+                self.waited[kind] += waited
         for exchange in call.exchanges:
-            known = exchange.host in self.hosts or len(self.hosts) < MOST_HOSTS
-            self.hosts[exchange.host if known else OTHERS] += 1
+            self.hosts[_room_for(exchange.host, self.hosts, MOST_HOSTS)] += 1
         answered = [one.elapsed for one in call.exchanges if one.elapsed is not None]
         self.upstream.add(answered)
+
+
+def _room_for(name: str, counted: Counter[str], most: int) -> str:
+    """The name to count one more under: memory stays bounded whatever is counted."""
+    name = name[:_LONGEST]
+    return name if name in counted or len(counted) < most else OTHERS
 
 
 class FunctionStats:
@@ -189,12 +109,14 @@ class FunctionStats:
     know now; None if nobody has decorated it.
     Anybody appends to these; `_lock` guards their folding and all other figures, which are made
     with the first call. Only `fold` and `reset` empty them: by their length the wrapper knows when
-    other batches are to be folded, too.
+    other batches are to be folded, too. So a snapshot takes durations in and leaves them there:
+    `_taken` is how many of them, from the first, are counted already. `_lock` guards it, too.
     """
 
     __slots__ = (
         "_figures",
         "_lock",
+        "_taken",
         "durations",
         "handle",
         "http_missed",
@@ -217,13 +139,16 @@ class FunctionStats:
         self.http_missed: list[float] = []
         self.handle: Callable[[], Any] | None = None
         self._figures: _Figures | None = None
+        self._taken = 0
         self._lock = threading.Lock()
 
     def fold(self) -> None:
         """Take in what waits in the lists that anybody appends to."""
         with self._lock:
             figures = self._figures_locked()
-            figures.latency.add(drained(self.durations))
+            durations = drained(self.durations)
+            figures.latency.add(durations[self._taken :] if self._taken else durations)
+            self._taken = 0
             spared = drained(self.spared)
             saved = drained(self.saved) + spared
             figures.quick += len(spared)
@@ -250,7 +175,7 @@ class FunctionStats:
             figures = self._figures_locked()
             if verdict is not Verdict.OK:
                 figures.outcomes[verdict.value] += 1
-                figures.errors[call.outcome.reason] += 1
+                figures.errors[_room_for(call.outcome.reason, figures.errors, MOST_NAMES)] += 1
             elif error is None and call.attempt > 1 and not call.degraded:
                 figures.recovered += 1
             figures.raised += error is not None
@@ -269,6 +194,7 @@ class FunctionStats:
 
     def _forget_locked(self) -> None:
         self._figures = None
+        self._taken = 0
         for pending in (self.durations, self.saved, self.spared, self.missed):
             drained(pending)
         drained(self.http_saved)
@@ -294,9 +220,10 @@ class FunctionStats:
         """
         with self._lock:
             figures = self._figures_locked()
-            latency = Histogram()
-            latency.merge(figures.latency)
-            latency.add(self.durations[:])
+            latency = figures.latency
+            fresh = self.durations[self._taken :]
+            latency.add(fresh)
+            self._taken += len(fresh)
             spared = self.spared[:]
             saved = self.saved + spared
             calls = latency.count + figures.quick + len(spared)
@@ -314,7 +241,7 @@ class FunctionStats:
                 "attempts": max(0, calls - hits - refused) + figures.retries,
                 "retries": figures.retries,
                 "exchanges": dict(figures.hosts),
-                "errors": dict(figures.errors.most_common(20)),
+                "errors": _most_common(figures.errors, 20),
                 "steps": dict(figures.steps),
                 "waited": dict(figures.waited),
                 "hits": hits,
@@ -328,11 +255,21 @@ class FunctionStats:
             }
 
 
+def _most_common(counted: Counter[str], most: int) -> dict[str, int]:
+    # Counter.most_common of a number imports a module each time, and has a heap for few names.
+    return dict(sorted(counted.items(), key=_COUNT, reverse=True)[:most])
+
+
 class Registry:
-    """The figures of all functions. `_lock` guards `_functions`."""
+    """The figures of all functions.
+
+    `_lock` guards `_functions`, and `_sorted`: their values by service and name, None if one has
+    come since.
+    """
 
     def __init__(self) -> None:
         self._functions: dict[tuple[str, str], FunctionStats] = {}
+        self._sorted: list[FunctionStats] | None = None
         self._lock = threading.Lock()
         self._renew()
         if hasattr(os, "register_at_fork"):
@@ -346,17 +283,45 @@ class Registry:
 
     def _renew_in_child(self) -> None:
         self._lock = threading.Lock()
+        self._sorted = None
         for stats in self._functions.values():
             stats.reset_in_child()
         self._renew()
 
     def stats_of(self, service: str, name: str) -> FunctionStats:
-        """The figures of one function, made when first asked for."""
-        key = (service, name)
+        """The figures of one function, made when first asked for.
+
+        Beyond MOST_FUNCTIONS it shares those of OTHERS, which is told once.
+        """
+        is_first = False
         with self._lock:
-            stats = self._functions.get(key)
+            stats = self._functions.get((service, name))
             if stats is None:
-                stats = self._functions[key] = FunctionStats(service, name)
+                is_first = len(self._functions) == MOST_FUNCTIONS
+                stats = self._made_locked(service, name)
+        if is_first:
+            listeners.announce(
+                "degraded",
+                service,
+                f"{MOST_FUNCTIONS:,} functions have figures of their own; those of {name} and of "
+                f"further ones are added up as {OTHERS}. Decorate functions once, and give them "
+                "names that hold no data.",
+            )
+        return stats
+
+    def _made_locked(self, service: str, name: str) -> FunctionStats:
+        key = (service, name)
+        if len(self._functions) >= MOST_FUNCTIONS:
+            key = (service, OTHERS)
+            if (
+                key not in self._functions
+                and len(self._functions) >= MOST_FUNCTIONS + MOST_SERVICES
+            ):
+                key = (OTHERS, OTHERS)
+        stats = self._functions.get(key)
+        if stats is None:
+            stats = self._functions[key] = FunctionStats(*key)
+            self._sorted = None
         return stats
 
     def snapshot(self) -> dict[str, Any]:
@@ -376,8 +341,12 @@ class Registry:
         }
 
     def handles(self) -> list[tuple[str, str, Any]]:
-        """Service, name and `fn.resilient` of each function that is still decorated."""
-        found = [(stats, stats.handle() if stats.handle else None) for stats in self._all()]
+        """Service, name and `fn.resilient` of each function that is still decorated.
+
+        Without OTHERS: the state of one of them would be taken for that of all.
+        """
+        own = (stats for stats in self._all() if stats.name != OTHERS)
+        found = [(stats, stats.handle() if stats.handle else None) for stats in own]
         return [(stats.service, stats.name, handle) for stats, handle in found if handle]
 
     def reset(self) -> None:
@@ -388,8 +357,22 @@ class Registry:
 
     def _all(self) -> Iterable[FunctionStats]:
         with self._lock:
-            keys = sorted(self._functions)
-            return [self._functions[key] for key in keys]
+            if self._sorted is None:
+                self._sorted = [self._functions[key] for key in sorted(self._functions)]
+            return self._sorted
 
 
 registry = Registry()
+
+__all__ = [
+    "ERROR",
+    "MOST_FUNCTIONS",
+    "MOST_HOSTS",
+    "MOST_NAMES",
+    "MOST_SERVICES",
+    "OTHERS",
+    "FunctionStats",
+    "Histogram",
+    "Registry",
+    "registry",
+]

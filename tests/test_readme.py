@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import resilient
+from resilient.diagnostics import prometheus
 from resilient.pipeline import Handle
 from resilient.policies.breaker import Breaker
 from resilient.policies.bulkhead import Bulkhead
@@ -46,21 +47,29 @@ def readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("RESILIENT_CACHE_KEY", "a key of 16 bytes or more")
     monkeypatch.setenv("CACHE_KEY", "another key of 16 bytes or more")
+    monkeypatch.setenv("OPERATOR_TOKEN", "0123456789abcdef0123456789abcdef")
     sinks = []
     add = resilient.log_to
     monkeypatch.setattr(resilient, "log_to", lambda *a, **k: sinks.append(add(*a, **k)))
     monkeypatch.setattr(resilient, "dump_at_exit", lambda: None)
-    dumpers = []
-    every = resilient.dump_every
-    monkeypatch.setattr(resilient, "dump_every", lambda s: dumpers.append(every(s)))
+    # What goes on until it is stopped, and how.
+    ends: list[Any] = []
+    every, alert, protect = resilient.dump_every, resilient.alert, resilient.protect
+    monkeypatch.setattr(resilient, "dump_every", lambda s: ends.append(every(s).stop))
+    monkeypatch.setattr(resilient, "alert", lambda **k: ends.append(alert(**k).stop))
+    monkeypatch.setattr(resilient, "protect", lambda: ends.append(protect()))
+    install = prometheus.install_prometheus
+    monkeypatch.setattr(prometheus, "install_prometheus", lambda: ends.append(install().stop))
     # A real module, as its functions' names and globals have to be found.
     module = types.ModuleType("readme")
     try:
         for block in BLOCKS:
             exec(compile(block, str(README), "exec"), module.__dict__)
     finally:
-        for dumper in dumpers:
-            dumper.stop()
+        if "board" in module.__dict__:
+            module.__dict__["board"].close()
+        for end in ends:
+            end()
         for sink in sinks:
             logger.remove(sink)
     assert (tmp_path / "app.log").stat().st_mode & 0o777 == 0o600

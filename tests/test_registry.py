@@ -5,6 +5,7 @@ import math
 import os
 import threading
 from contextlib import suppress
+from importlib import import_module
 
 import pytest
 from hypothesis import given
@@ -12,9 +13,20 @@ from hypothesis import strategies as st
 
 from resilient import cached, fallback, retry, service
 from resilient.call import Call, Outcome, Target, Verdict
-from resilient.registry import ERROR, FunctionStats, Histogram, Registry, registry
-from resilient.testing import FakeClock, ScriptedVendor
+from resilient.registry import (
+    ERROR,
+    MOST_NAMES,
+    OTHERS,
+    FunctionStats,
+    Histogram,
+    Registry,
+    registry,
+)
+from resilient.testing import FakeClock, RecordedSteps, ScriptedVendor
 from resilient.timing import BATCH
+
+# Its name in the package is that of the object in it.
+registry_module = import_module("resilient.registry")
 
 durations = st.floats(min_value=1e-7, max_value=1e5)
 
@@ -177,6 +189,88 @@ def test_a_forked_child_counts_from_zero_even_if_a_lock_was_held() -> None:
     assert stats.snapshot()["calls"] == 1
     os.close(reader)
     os.close(writer)
+
+
+def test_a_snapshot_leaves_what_waits_where_the_wrapper_counts_it_and_counts_it_once() -> None:
+    stats = FunctionStats("a", "f")
+    stats.durations += [0.1] * 10
+    assert [stats.snapshot()["calls"] for _ in range(3)] == [10] * 3
+    stats.durations += [0.2] * 5
+    assert stats.snapshot()["latency"]["count"] == 15
+    assert len(stats.durations) == 15
+    stats.durations += [0.3]
+    stats.fold()
+    assert stats.durations == []
+    stats.durations += [0.4] * 2
+    data = stats.snapshot()["latency"]
+    assert data["count"] == sum(data["buckets"].values()) == 18
+    assert data["total"] == pytest.approx(10 * 0.1 + 5 * 0.2 + 0.3 + 2 * 0.4)
+
+
+def test_after_a_reset_nothing_is_taken_for_counted_already() -> None:
+    stats = FunctionStats("a", "f")
+    stats.durations += [0.1] * 10
+    stats.snapshot()
+    stats.reset()
+    stats.durations += [0.1] * 3
+    assert stats.snapshot()["calls"] == 3
+    stats.reset_in_child()
+    stats.durations += [0.1] * 4
+    stats.fold()
+    assert stats.snapshot()["calls"] == 4
+
+
+def test_functions_beyond_the_bound_share_one_row_a_service_and_that_is_told_once(
+    monkeypatch: pytest.MonkeyPatch, steps: RecordedSteps
+) -> None:
+    monkeypatch.setattr(registry_module, "MOST_FUNCTIONS", 3)
+    monkeypatch.setattr(registry_module, "MOST_SERVICES", 2)
+    own = Registry()
+    for service_name in ("a", "b", "c", "d"):
+        for number in range(3):
+            own.stats_of(service_name, f"f{number}").durations.append(0.1)
+    rows = {(row["service"], row["function"]): row["calls"] for row in own.snapshot()["functions"]}
+    assert rows == {
+        ("a", "f0"): 1, ("a", "f1"): 1, ("a", "f2"): 1,
+        ("b", OTHERS): 3, ("c", OTHERS): 3, (OTHERS, OTHERS): 3,
+    }  # fmt: skip
+    assert own.stats_of("a", "f1") is own.stats_of("a", "f1")
+    assert own.stats_of("d", "new") is own.stats_of("e", "f")
+    assert [step.kind for step in steps] == ["degraded"]
+    assert "3 functions have figures of their own" in steps[0].text
+
+
+def test_the_state_of_one_function_is_not_taken_for_that_of_all_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(registry_module, "MOST_FUNCTIONS", 0)
+    own = Registry()
+    monkeypatch.setattr("resilient.pipeline.registry", own)
+
+    @service("registry")
+    def crowded() -> int:
+        return 1
+
+    crowded()
+    assert own.handles() == []
+    assert crowded.resilient.stats()["function"] == OTHERS
+    assert crowded.resilient.stats()["calls"] == 1
+
+
+def test_reasons_kinds_and_hosts_stay_bounded_whatever_they_are() -> None:
+    stats = FunctionStats("a", "f")
+    target = Target(lambda: None, service="a", name="f")
+    for number in range(MOST_NAMES + 50):
+        call = Call.of(target)
+        call.report(f"kind{number}", "odd", waited=1.0)
+        call.outcome = Outcome(Verdict.BROKEN, f"{number} " + "x" * 1_000)
+        stats.record(call, OSError())
+    stats.durations += [0.1] * (MOST_NAMES + 50)
+    data = stats.snapshot()
+    assert data["errors"][OTHERS] == data["steps"][OTHERS] == data["waited"][OTHERS] == 50
+    assert len(data["steps"]) == len(data["waited"]) == MOST_NAMES + 1
+    assert max(map(len, data["errors"])) <= 255
+    assert data["outcomes"]["broken"] == MOST_NAMES + 50
 
 
 @pytest.mark.stress

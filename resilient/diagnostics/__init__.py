@@ -5,31 +5,56 @@ Nothing below imports this package; `install` makes it listen.
 
 from __future__ import annotations
 
+from resilient.diagnostics.alerts import (
+    Alert,
+    AlertRule,
+    Sender,
+    Webhook,
+    active_alerts,
+    alert,
+    check_alerts,
+    webhook,
+)
 from resilient.diagnostics.logs import KINDS, Kind, install, lines, uninstall
-from resilient.diagnostics.masking import RULES, Rule, mask, masked
+from resilient.diagnostics.masking import mask, masked
+from resilient.diagnostics.protect import protect
 from resilient.diagnostics.reports import (
     Dumper,
     dump_at_exit,
     dump_every,
     dump_stats,
-    stats_table,
 )
+from resilient.diagnostics.signals import dump_on_signal
 from resilient.diagnostics.sinks import log_to
+from resilient.diagnostics.standard import MaskingFilter, protect_logging
+from resilient.diagnostics.story import story_of
+from resilient.diagnostics.tables import stats_table
 
 __all__ = [
     "KINDS",
-    "RULES",
+    "Alert",
+    "AlertRule",
     "Dumper",
     "Kind",
-    "Rule",
+    "MaskingFilter",
+    "Sender",
+    "Webhook",
+    "active_alerts",
+    "alert",
+    "check_alerts",
     "dump_at_exit",
     "dump_every",
+    "dump_on_signal",
     "dump_stats",
     "install",
     "lines",
     "log_to",
     "mask",
     "masked",
+    "protect",
+    "protect_logging",
     "stats_table",
+    "story_of",
     "uninstall",
+    "webhook",
 ]

@@ -123,6 +123,7 @@ def test_what_the_headers_tell_is_enough(
         assert run.used(4) >= (0.9 if kind == "fixed" and "round" not in dialect else 0.55)
 
 
+@pytest.mark.stress
 @few
 @given(
     dialect=st.sampled_from(["float", "ceil", "floor", "epoch-ceil", "epoch-floor"]),
@@ -159,6 +160,7 @@ def test_an_hourly_quota_is_learned_from_few_answers() -> None:
 # Refusals without a word.
 
 
+@pytest.mark.stress
 @pytest.mark.parametrize(
     "spec",
     [
@@ -178,6 +180,7 @@ def test_a_rate_that_nobody_told_is_found(spec: QuotaSpec, latency: float) -> No
     assert len(run.ours(since=10)) >= 0.45 * 60 * spec.rate
 
 
+@pytest.mark.stress
 @pytest.mark.parametrize("kind", ["fixed", "sliding", "bucket"])
 def test_a_limit_that_is_lowered_or_raised_is_followed(kind: str) -> None:
     facts = {"burst": 10} if kind == "bucket" else {}

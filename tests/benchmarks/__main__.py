@@ -16,7 +16,16 @@ try:
     from tests.benchmarks.measure import CALLS, Ratio, Times, take_turns
 except ModuleNotFoundError as missing:
     raise SystemExit(f"{missing.name} is not installed: pip install -e '.[bench]'") from None
-from tests.benchmarks import answers, contenders, footprint, http_cache, loads, masking, stores
+from tests.benchmarks import (
+    answers,
+    contenders,
+    footprint,
+    http_cache,
+    loads,
+    masking,
+    stats,
+    stores,
+)
 
 GROUPS = contenders.GROUPS | stores.GROUPS | http_cache.GROUPS | answers.GROUPS | masking.GROUPS
 COMPARISONS = [
@@ -26,6 +35,7 @@ COMPARISONS = [
     *masking.COMPARISONS,
 ]
 LOADS = "loads"
+STATS = "stats"
 ROUNDS, FAST_ROUNDS = 120, 20
 KIB = 1024
 
@@ -34,7 +44,7 @@ def main() -> None:
     options = _options()
     started = time.perf_counter()
     print(f"Python {platform.python_version()}, {options.rounds} rounds of {CALLS} calls in turns")
-    groups = {name: GROUPS[name] for name in options.only or GROUPS if name != LOADS}
+    groups = {name: GROUPS[name] for name in options.only or GROUPS if name in GROUPS}
     times = take_turns(groups, rounds=options.rounds)
     if times.missing:
         modules = ", ".join(sorted(set(times.missing.values())))
@@ -50,6 +60,8 @@ def main() -> None:
             _print_footprint(5 if options.fast else 15)
         except (ImportError, RuntimeError) as error:
             print(f"import, memory and threads were not measured: {error}")
+    if STATS in (options.only or [STATS]):
+        _print_stats(10 if options.fast else 40)
     if LOADS in (options.only or [LOADS]):
         loads.print_loads(seconds=4 if options.fast else 10)
     print(f"\nmeasured in {time.perf_counter() - started:.0f} s")
@@ -62,9 +74,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--only",
         nargs="+",
-        choices=[*GROUPS, LOADS],
+        choices=[*GROUPS, STATS, LOADS],
         metavar="GROUP",
-        help=", ".join([*GROUPS, LOADS]),
+        help=", ".join([*GROUPS, STATS, LOADS]),
     )
     parser.add_argument("--json", metavar="FILE", help="keep the values for pyperf compare_to")
     options = parser.parse_args()
@@ -117,6 +129,21 @@ def _print_footprint(rounds: int) -> None:
         f"{_aim(threads['resilient'] / bare, 1.2, ' times that')}"
     )
     print(f"  through one pybreaker.CircuitBreaker: {threads['pybreaker']:.2f} s")
+
+
+def _print_stats(rounds: int) -> None:
+    print(f"\n{f'stats of {stats.FUNCTIONS:,} functions':43}{'ms':>7}{'half within':>15}{'aim':>8}")
+    for cost in stats.milliseconds(rounds):
+        low, high = cost.spread
+        print(
+            f"{cost.what:43}{cost.value:7.1f}{f'{low:.1f}-{high:.1f}':>15}"
+            f"{_aim(cost.value, cost.aim)}"
+        )
+    ratio = stats.ratio_while_dumped(rounds)
+    print(
+        f"a call of {stats.THREADS} threads while stats of {stats.SOME} functions are dumped every "
+        f"{stats.PAUSE:g} s: {ratio:.2f} of its cost without{_aim(ratio, 1.2)}"
+    )
 
 
 def _print_import(what: str, figures: tuple[float, float, float]) -> None:
