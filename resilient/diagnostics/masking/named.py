@@ -6,6 +6,7 @@ import re
 import string
 
 from resilient.diagnostics.masking.names import ANY_NAME, is_harmless
+from resilient.diagnostics.masking.patterns import lazy
 from resilient.diagnostics.masking.quoting import OPENER, closing, closing_bracket
 from resilient.diagnostics.masking.rule import Rule, end_of
 from resilient.diagnostics.masking.spoken import is_no_secret, is_said, source_end
@@ -17,7 +18,7 @@ _COLOR = r"(?:\x1b\[[0-9;]{0,16}m){0,4}"
 _GAP = rf"{_COLOR}[ \t]{{0,4}}{_COLOR}"
 _SPACE = rf"(?:{PERCENT}20|\+)?"
 _TYPES = r"(?:typing\.)?(?:str|bytes|any|secretstr|optional\[\w{1,20}\])(?: ?\| ?none)?"
-_NAMED = re.compile(
+_NAMED = lazy(
     rf"{ANY_NAME}(?:"
     rf"{_COLOR}(?:\\{{0,15}}[\"'])?\]?(?:{PERCENT}5d)?{_GAP}"
     rf"(?::[ ]?{_TYPES}[ ]?=|=>|->|==?|!=|:=|:|(?P<comma>,(?=[ ]?[bru]?\\{{0,15}}[\"'])))"
@@ -26,23 +27,21 @@ _NAMED = re.compile(
     rf")"
 )
 _NAME_SIGNS = string.ascii_letters + string.digits + "_-"
-_LINE_END = re.compile(r"[\r\n\x1b]|\\r\\n")
+_LINE_END = lazy(r"[\r\n\x1b]|\\r\\n")
 # A delimiter ends a value only where a next pair, a space or nothing follows: passwords hold them.
-_WORD = re.compile(
+_WORD = lazy(
     r"""(?:[^\s"'&,;<\x1b\\]|<(?!/)|\\(?!\\{0,15}["']|r\\n)"""
     r"""|[&,;](?!\s|amp;|[\w.%\[\]-]{0,60}\\{0,15}["']?[=:]|\Z))+"""
 )
-_ENCODED_WORD = re.compile(
-    r"""(?:[^%\s"'&<>\\]|%(?!(?:25){0,4}(?:2[0267]|7d|0[ad])))+""", re.IGNORECASE
-)
-_SCHEME = re.compile(r"[a-z][\w-]{0,30}[ \t]{1,4}(?=[^\s])", re.IGNORECASE)
-_PARAMETER = re.compile(r"[a-z][\w-]{0,40}=[\"'\w/]", re.IGNORECASE)
-_FIRST_WORD = re.compile(r"[a-zA-Z']{1,20}(?=[ \t,.;\r\n]|\Z)")
-_NOTHING = re.compile(r"(?:none|null|true|false|\{\}|\[\])(?![\w.~+/=-])", re.IGNORECASE)
-_PARAMETERS = re.compile(r"""[^\s"'\\]+""")
+_ENCODED_WORD = lazy(r"""(?:[^%\s"'&<>\\]|%(?!(?:25){0,4}(?:2[0267]|7d|0[ad])))+""", re.IGNORECASE)
+_SCHEME = lazy(r"[a-z][\w-]{0,30}[ \t]{1,4}(?=[^\s])", re.IGNORECASE)
+_PARAMETER = lazy(r"[a-z][\w-]{0,40}=[\"'\w/]", re.IGNORECASE)
+_FIRST_WORD = lazy(r"[a-zA-Z']{1,20}(?=[ \t,.;\r\n]|\Z)")
+_NOTHING = lazy(r"(?:none|null|true|false|\{\}|\[\])(?![\w.~+/=-])", re.IGNORECASE)
+_PARAMETERS = lazy(r"""[^\s"'\\]+""")
 # YAML's literal and folded blocks.
-_BLOCK = re.compile(r"[|>][+-]?[ ]{0,4}\r?\n(?P<indent>[ \t]{1,64})")
-_ARN = re.compile(r"arn:[\w-]{3,12}:secretsmanager:[\w-]{0,20}:\d{0,12}:\Z")
+_BLOCK = lazy(r"[|>][+-]?[ ]{0,4}\r?\n(?P<indent>[ \t]{1,64})")
+_ARN = lazy(r"arn:[\w-]{3,12}:secretsmanager:[\w-]{0,20}:\d{0,12}:\Z")
 _ENDS = ".,;:)]}>\\"
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 import string
 
+from resilient.diagnostics.masking.patterns import lazy
 from resilient.diagnostics.masking.rule import lower
 from resilient.http.secret_names import HARMLESS, HEADERS, IN_TEXTS, IN_TEXTS_WHOLE, NAMES, WORDS
 
-_LETTERS = re.compile(r"[\W_]+")
+_LETTERS = lazy(r"[\W_]+")
 _NAME_SIGNS = string.ascii_lowercase + string.digits + "_-"
 _HARMLESS = (
     *HARMLESS,
@@ -46,9 +47,9 @@ def _any_of(names: tuple[str, ...]) -> str:
 
 
 ANY_NAME = rf"(?P<name>{_any_of((*HEADERS, *NAMES, *WORDS, *IN_TEXTS))}){_SUFFIX}"
-_SENSITIVE = re.compile(rf"{ANY_NAME}\Z")
+_SENSITIVE = lazy(rf"{ANY_NAME}\Z")
 
-HINTS = re.compile(
+HINTS = lazy(
     "a(?:uth|ssertion)|b(?:earer|asic )|c(?:ookie|ode|red|v)|jwt|key|otp|p(?:ass|w|in[=:\"'\\\\])"
     "|s(?:ecret|ess|ig|sn)|token|_pat"
 )

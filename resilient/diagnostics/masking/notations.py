@@ -6,6 +6,7 @@ import base64
 import re
 
 from resilient.diagnostics.masking.names import ANY_NAME, is_harmless, is_sensitive
+from resilient.diagnostics.masking.patterns import lazy
 from resilient.diagnostics.masking.quoting import OPENER, closing, closing_bracket
 from resilient.diagnostics.masking.rule import Rule, end_of, up_to
 from resilient.diagnostics.masking.spoken import is_no_secret, is_said
@@ -13,27 +14,25 @@ from resilient.diagnostics.masking.spoken import is_no_secret, is_said
 Span = tuple[int, int]
 
 # <db:Password type="plain">…</db:Password>, also escaped or with CDATA.
-_ELEMENT = re.compile(
+_ELEMENT = lazy(
     rf"{ANY_NAME}(?:[ \t][^<>\r\n]{{0,120}})?(?<!/)(?:>|&gt;)"
     r"(?:\s{0,40}(?:<!\[cdata\[|&lt;!\[cdata\[))?(?=[^<\s&\"'\\])"
 )
-_TAG = re.compile(r"(?:<|&lt;)[\w:.-]{0,40}\Z")
-_ELEMENT_END = re.compile(r"\]\]>|<|&lt;|[\r\n]|\Z")
+_TAG = lazy(r"(?:<|&lt;)[\w:.-]{0,40}\Z")
+_ELEMENT_END = lazy(r"\]\]>|<|&lt;|[\r\n]|\Z")
 
 # {"name": "password", "value": "x"}, <input name=password value=x>, Key=Password,Value=x.
-_PAIR = re.compile(
+_PAIR = lazy(
     rf"(?:name|key|field|parameter|param|header|k|id)(?:\\{{0,15}}[\"'])?[ ]?[:=][ ]?"
     rf"[bru]?(?:\\{{0,15}}[\"'])?[\w.:-]{{0,40}}?{ANY_NAME}(?:\\{{0,15}}[\"'])?"
     r"(?:[ ]?[,;][ ]?|[ ])(?:[\w-]{1,20}=[\"']?[\w-]{0,20}[\"']?[ ]){0,2}"
     r"(?:\\{0,15}[\"'])?(?:string)?(?:value|val|v|content)(?:\\{0,15}[\"'])?[ ]?[:=][ ]?"
 )
-_PAIR_WORD = re.compile(r"""[^\s"'<>,;}\])&\\]+""")
+_PAIR_WORD = lazy(r"""[^\s"'<>,;}\])&\\]+""")
 
 # The same with the value first.
-_VALUE_FIRST = re.compile(
-    r"(?:value|val|content)(?:\\{0,15}[\"'])?[ ]?[:=][ ]?(?=[bru]?\\{0,15}[\"'])"
-)
-_NAME_BEHIND = re.compile(
+_VALUE_FIRST = lazy(r"(?:value|val|content)(?:\\{0,15}[\"'])?[ ]?[:=][ ]?(?=[bru]?\\{0,15}[\"'])")
+_NAME_BEHIND = lazy(
     r"\\{0,15}[\"'],?[ ]?(?:\\{0,15}[\"'])?(?:name|key|field|id)(?:\\{0,15}[\"'])?[ ]?[:=][ ]?"
     r"\\{0,15}[\"'](?P<named>[\w.:-]{1,64})\\{0,15}[\"']",
     re.IGNORECASE,
@@ -41,31 +40,29 @@ _NAME_BEHIND = re.compile(
 
 # RFC 7578: a part of multipart/form-data, as it is or in a repr.
 _NEW_LINE = r"(?:\r?\n|\\r\\n|\\n)"
-_PART = re.compile(
+_PART = lazy(
     rf"name=(?:\\{{0,15}}[\"'])?[\w.:\[-]{{0,40}}?{ANY_NAME}\]?(?:\\{{0,15}}[\"'])?"
     rf"(?:;[^\r\n\\]{{0,120}})?{_NEW_LINE}(?:content-[^\r\n\\]{{0,120}}{_NEW_LINE}){{0,3}}{_NEW_LINE}"
 )
-_PART_END = re.compile(rf"{_NEW_LINE}|\Z")
+_PART_END = lazy(rf"{_NEW_LINE}|\Z")
 
 # --password x, and what some programs take as -u, -p or -a.
-_OPTION = re.compile(rf"--[\w-]{{0,40}}?{ANY_NAME}[ \t]{{1,4}}(?![-|\[<$])")
-_PROGRAM = re.compile(
+_OPTION = lazy(rf"--[\w-]{{0,40}}?{ANY_NAME}[ \t]{{1,4}}(?![-|\[<$])")
+_PROGRAM = lazy(
     r"(?:curl|wget)[ ](?:[^\r\n|;]{0,300}?[ ])??(?:-u|--user|--proxy-user)[ =]?[\"']?"
     r"[^\s:\"']{1,80}:"
     r"|(?:sshpass|redis-cli|docker login|helm registry login)[ ](?:[^\r\n|;]{0,200}?[ ])??-[pa][ ]?"
     r"|(?:mysql|mysqldump|mysqladmin|mariadb)[ ](?:[^\r\n|;]{0,200}?[ ])??-p(?=[^\s])"
     r"|openssl[ ][^\r\n|;]{0,200}?-pass(?:in|out)?[ ]pass:"
 )
-_OPTION_WORD = re.compile(r"""[^\s"'|;&]+""")
+_OPTION_WORD = lazy(r"""[^\s"'|;&]+""")
 
 # requests.get(url, auth=("user", "x")), HTTPBasicAuth("user", "x").
-_AUTH = re.compile(
-    r"(?:auth[\"']?[ ]?[=:][ ]?|(?:basic|digest|proxy)auth)[(\[](?=[bru]?\\{0,15}[\"'])"
-)
+_AUTH = lazy(r"(?:auth[\"']?[ ]?[=:][ ]?|(?:basic|digest|proxy)auth)[(\[](?=[bru]?\\{0,15}[\"'])")
 
 # password 'x', .netrc's login u password x, IDENTIFIED BY 'x', "the password is x1y2".
-_SQL = re.compile(r"identified(?:[ ]with[ ][\w\"'`]{1,40})?[ ]by[ ](?:password[ ])?(?=[\"'])")
-_SAID = re.compile(
+_SQL = lazy(r"identified(?:[ ]with[ ][\w\"'`]{1,40})?[ ]by[ ](?:password[ ])?(?=[\"'])")
+_SAID = lazy(
     r"login[ ][^\s]{1,80}[ ]password[ ](?=[^\s])"
     r"|(?:password|passwd|passphrase|passcode|secret|api[ _-]?key|token|pwd)"
     r"(?:[ ](?:is|was|of|to|=))?[ ](?=(?P<said>[bru]?[\"'`]|[^\s\"'`]))"
@@ -73,28 +70,28 @@ _SAID = re.compile(
 _SAID_HINTS = (
     *("password ", "passwd ", "passphrase ", "passcode ", "secret ", "token ", "key ", "pwd "),
 )
-_SAID_WORD = re.compile(r"[^\s\"'`,;()<>]{1,512}")
-_MIXED = re.compile(r"(?=[^a-zA-Z]*[a-zA-Z])(?=\D*\d)[\w.~!@#$%^&*+/=-]{6,512}")
-_ALGORITHM = re.compile(
+_SAID_WORD = lazy(r"[^\s\"'`,;()<>]{1,512}")
+_MIXED = lazy(r"(?=[^a-zA-Z]*[a-zA-Z])(?=\D*\d)[\w.~!@#$%^&*+/=-]{6,512}")
+_ALGORITHM = lazy(
     r"(?:sha|md|hs|rs|es|ps|aes|utf|base|argon|bcrypt|pbkdf|rfc|http|oauth|v)-?_?\d", re.IGNORECASE
 )
 
 # A name that says so only in a query or a form, and with a value that is long enough.
-_QUERY = re.compile(
+_QUERY = lazy(
     r"[?&%\\](?:(?<=[?&])(?:amp;)?|(?<=%)(?:25)?(?:26|3f)|(?<=\\)u0026)"
     r"(?:key|auth|code|session|sid|hmac|appid|app_id|ticket|samlresponse|samlrequest|s)"
     r"(?:=|%(?:25)?3d)(?=[\w.~+/%-]{16})"
 )
-_QUERY_WORD = re.compile(r"[\w.~+/=-]+(?:%(?!26|23|25(?:26|23))[\w.~+/=-]*)*")
-_RANDOM = re.compile(r"(?=[^0-9]*[0-9])(?=[^a-zA-Z]*[a-zA-Z])")
+_QUERY_WORD = lazy(r"[\w.~+/=-]+(?:%(?!26|23|25(?:26|23))[\w.~+/=-]*)*")
+_RANDOM = lazy(r"(?=[^0-9]*[0-9])(?=[^a-zA-Z]*[a-zA-Z])")
 
 # A name that says little, with a value that cannot be anything else: STRIPE_KEY=…
-_WEAK = re.compile(
+_WEAK = lazy(
     r"(?:key|auth|session)(?:\\{0,15}[\"'])?[ ]?[:=][ ]?(?:\\{0,15}[\"'])?(?=[\w+/=-]{20})"
 )
-_WEAK_WORD = re.compile(r"[\w+/=-]+")
-_LETTERS_AND_DIGITS = re.compile(r"(?=[^a-z]*[a-z])(?=[^A-Z]*[A-Z])(?=(?:\D*\d){2})")
-_KEY_OF_DATA = re.compile(
+_WEAK_WORD = lazy(r"[\w+/=-]+")
+_LETTERS_AND_DIGITS = lazy(r"(?=[^a-z]*[a-z])(?=[^A-Z]*[A-Z])(?=(?:\D*\d){2})")
+_KEY_OF_DATA = lazy(
     r"(?:cache|partition|sort|primary|foreign|row|object|routing|idempotency|public|publishable|map"
     r"|dict|lock|dedup|event|message|index|redis|item|s3|group|storage|surrogate|request|search)"
     r"[ _.-]?\Z",
@@ -214,11 +211,11 @@ def _is_user_and_password(token: str) -> bool:
         return False
 
 
-_DIGIT = re.compile(r"\d")
-_BARE = re.compile(r"b(?<![a-z0-9]b)(?:earer|asic)[ ](?=[\w.~+/=-]{8})")
-_BARE_TOKEN = re.compile(r"[\w.~+/=-]*")
-_COOKIE = re.compile(r"<cookie [^\s=<>]{1,128}=")
-_COOKIE_END = re.compile(r" for |[<>\r\n]")
+_DIGIT = lazy(r"\d")
+_BARE = lazy(r"b(?<![a-z0-9]b)(?:earer|asic)[ ](?=[\w.~+/=-]{8})")
+_BARE_TOKEN = lazy(r"[\w.~+/=-]*")
+_COOKIE = lazy(r"<cookie [^\s=<>]{1,128}=")
+_COOKIE_END = lazy(r" for |[<>\r\n]")
 
 COOKIE_RULE = Rule("cookie object", ("<cookie ",), _COOKIE, up_to(_COOKIE_END))
 BY_NAME = (

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 
+from resilient.diagnostics.masking.patterns import lazy
 from resilient.diagnostics.masking.rule import MASK, is_allowed
 
 # Issuers' ranges: ISO/IEC 7812 and, of the lengths, docs.stripe.com/testing, which has one card
 # of each brand. A point before the digits makes them a fraction's, a hyphen a UUID's.
-_CARD = re.compile(
+_CARD = lazy(
     r"[2-6](?<![\w.+-][2-6])(?:"
     r"\d{3}([ -]?)\d{4}\1\d{4}\1\d{4}"
     r"|(?<=3)[47]\d{2}([ -]?)\d{6}\2\d{5}"
@@ -16,12 +17,12 @@ _CARD = re.compile(
     r"|(?<=6)2\d{14,17}"
     r")(?![\w-]|\.\d)"
 )
-_ISSUER = re.compile(
+_ISSUER = lazy(
     r"4|5[1-5]|222[1-9]|22[3-9]|2[3-6]|27[01]|2720|3[47]|3(?:0[0-5]|[68])|35|6(?:011|[245])"
 )
 
 # ISO 13616: two letters, two check digits, and as many signs as the country has.
-_IBAN = re.compile(
+_IBAN = lazy(
     r"[A-Z](?<![A-Za-z0-9][A-Z])[A-Z]\d\d(?:[ -]?[A-Z0-9]{4}){2,7}(?:[ -]?[A-Z0-9]{1,3})?"
     r"(?![A-Za-z0-9])"
 )

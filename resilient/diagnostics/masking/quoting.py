@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 
-OPENER = re.compile(r"""[bruf]{0,2}(\\{0,15})(\"{3}|'{3}|["'])""", re.IGNORECASE)
-_CLOSERS = {mark: re.compile(rf"{mark}|[\r\n]") for mark in ('"', "'", '"""', "'''")}
-_BRACKETS = re.compile(r"""[\[\](){}"'\r\n]""")
+from resilient.diagnostics.masking.patterns import lazy
+
+OPENER = lazy(r"""[bruf]{0,2}(\\{0,15})(\"{3}|'{3}|["'])""", re.IGNORECASE)
+_CLOSERS = {mark: lazy(rf"{mark}|[\r\n]") for mark in ('"', "'", '"""', "'''")}
+_BRACKETS = lazy(r"""[\[\](){}"'\r\n]""")
 
 
 def closing(text: str, at: int, quote: str, level: int) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from resilient.diagnostics.masking.patterns import lazy
 from resilient.diagnostics.masking.rule import MASK, is_allowed
 
 _E = r"(?![A-Za-z0-9])"
@@ -30,11 +31,11 @@ class Shape(NamedTuple):
 
 
 def _shape(name: str, hints: str, pattern: str, source: str) -> Shape:
-    return Shape(name, tuple(hints.split()), re.compile(pattern), source, is_word=False)
+    return Shape(name, tuple(hints.split()), lazy(pattern), source, is_word=False)
 
 
 def _word(name: str, hints: str, pattern: str, source: str) -> Shape:
-    return Shape(name, tuple(hints.split()), re.compile(pattern), source, is_word=True)
+    return Shape(name, tuple(hints.split()), lazy(pattern), source, is_word=True)
 
 
 SHAPES: tuple[Shape, ...] = (
@@ -473,7 +474,7 @@ def _masked(found: re.Match[str]) -> str:
 
 
 # Escapes and colors in front of a token end with a letter or a digit.
-_WITHIN_WORD = re.compile(r"(?<=[A-Za-z0-9])(?<!\\[nrt])(?<!%[0-9A-Fa-f]{2})(?<![0-9;\[]m)")
+_WITHIN_WORD = lazy(r"(?<=[A-Za-z0-9])(?<!\\[nrt])(?<!%[0-9A-Fa-f]{2})(?<![0-9;\[]m)")
 
 
 def _masked_word(found: re.Match[str]) -> str:
@@ -482,7 +483,7 @@ def _masked_word(found: re.Match[str]) -> str:
 
 # RFC 7515 7.1 and 7516 7.1: parts in base64url, the first one a JSON object's: {" is eyJ. Sessions
 # of Flask and itsdangerous are alike.
-_JWT_PART = re.compile(r"[\w=-]*")
+_JWT_PART = lazy(r"[\w=-]*")
 
 
 def _without_jwts(text: str) -> str:

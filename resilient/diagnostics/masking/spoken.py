@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 
 from resilient.diagnostics.masking.names import is_sensitive
+from resilient.diagnostics.masking.patterns import lazy
 from resilient.diagnostics.masking.quoting import OPENER, closing, closing_bracket
 
 _NOTHING = frozenset(
@@ -38,10 +39,10 @@ _SAID = frozenset(
 """First words of what an error message says of a secret, behind a colon and a space."""
 
 # A sentence begins with a capital letter and ends with a period; a passphrase hardly does.
-_SENTENCE = re.compile(
+_SENTENCE = lazy(
     r"""(?:\\{0,15}["'])?[A-Z][a-z']+(?:,? [A-Za-z0-9'"-]{1,20}){2,24}[.!](?:\\{0,15}["'])?"""
 )
-_PLACEHOLDER = re.compile(
+_PLACEHOLDER = lazy(
     r"(?:(?:bearer|basic|token)[ ])?(?:"
     r"\{[a-z_][a-z_.]{0,30}(?:![rs])?\}|\$\{\{?[\w. -]{1,40}\}?\}|\$\([\w. -]{1,40}\)"
     r"|\$[A-Z_]{3,40}|%\([a-z_]{1,30}\)s|%[sr]|<[a-z][a-z _-]{0,30}>"
@@ -49,24 +50,22 @@ _PLACEHOLDER = re.compile(
     r"|\.{3}|…|•{3,64})",
     re.IGNORECASE,
 )
-_WHOLE_PLACEHOLDER = re.compile(rf"(?:{_PLACEHOLDER.pattern})(?![\w.~+/=*-])", re.IGNORECASE)
-_TYPE = re.compile(
-    r"(?:typing\.)?(?:Optional|Union|Annotated|list|dict|List|Dict)\[[\w., \[\]]+\]?"
-)
+_WHOLE_PLACEHOLDER = lazy(rf"(?:{_PLACEHOLDER.pattern})(?![\w.~+/=*-])", re.IGNORECASE)
+_TYPE = lazy(r"(?:typing\.)?(?:Optional|Union|Annotated|list|dict|List|Dict)\[[\w., \[\]]+\]?")
 
-_FOLDER = re.compile(r"(?:/[a-z][\w.@-]{0,40}){1,12}/?|/|~")  # the shell's PWD
-_PATH = re.compile(r"[A-Za-z_][\w.]{0,80}")
-_LOOKUP = re.compile(
+_FOLDER = lazy(r"(?:/[a-z][\w.@-]{0,40}){1,12}/?|/|~")  # the shell's PWD
+_PATH = lazy(r"[A-Za-z_][\w.]{0,80}")
+_LOOKUP = lazy(
     # os.environ["X"], config.get('x'), getpass.getpass("Password: ")
     r"[A-Za-z_][\w.]{0,60}(?:\[|\.get\(|(?<=getenv)\(|(?<=getpass)\()[ ]?"
     r"""(?P<quote>\\{0,15}["'])[\w .:?-]{0,64}(?P=quote)(?:, ?(?:None|""|''))?[\])]"""
 )
-_CALL = re.compile(
+_CALL = lazy(
     r"(?:[A-Za-z_]\w{0,40}\.){0,4}(?:(?:get|load|read|fetch|create|make|build|generate|new|refresh|"
     r"find|decode|encode|parse|validate)_\w{1,40}|token_(?:hex|urlsafe|bytes)|getpass|uuid4|read|"
     r"strip|decode|encode)\([\w., =]{0,80}\)"
 )
-_CONSTRUCTOR = re.compile(r"""[A-Za-z_][\w.]{0,60}\((?=[bruf]{0,2}["']|\w{1,30}=["'])""")
+_CONSTRUCTOR = lazy(r"""[A-Za-z_][\w.]{0,60}\((?=[bruf]{0,2}["']|\w{1,30}=["'])""")
 
 
 def is_no_secret(value: str, name: str, *, is_quoted: bool, is_spoken: bool) -> bool:

@@ -18,6 +18,7 @@ from resilient.diagnostics.masking.outline import (
     may_have_token,
     outline_of,
 )
+from resilient.diagnostics.masking.patterns import lazy
 from resilient.diagnostics.masking.rule import MASK, WITHHELD, Rule, apply, is_allowed, lower, up_to
 from resilient.diagnostics.masking.shapes import without_shapes
 from resilient.diagnostics.masking.urls import URL_RULES
@@ -25,10 +26,10 @@ from resilient.diagnostics.masking.variables import may_have_variables, without_
 from resilient.errors import ConfigurationError
 from resilient.http.learned import learned
 
-_PEM = re.compile(r"-----begin [a-z ]{0,24}private key(?: block)?-----")  # RFC 7468, RFC 4880 6.2
-_PEM_END = re.compile(r"-----END|\Z")
-_PPK = re.compile(r"private-lines: \d{1,4}")  # PuTTY's private key files
-_PPK_END = re.compile(r"Private-MAC|\Z")
+_PEM = lazy(r"-----begin [a-z ]{0,24}private key(?: block)?-----")  # RFC 7468, RFC 4880 6.2
+_PEM_END = lazy(r"-----END|\Z")
+_PPK = lazy(r"private-lines: \d{1,4}")  # PuTTY's private key files
+_PPK_END = lazy(r"Private-MAC|\Z")
 
 _KEYS = (
     Rule("private key", ("-----begin ",), _PEM, up_to(_PEM_END)),
@@ -56,7 +57,7 @@ class _Added(NamedTuple):
 _added: tuple[_Added, ...] = ()
 """The application's own rules. Replaced as a whole."""
 
-_COLOR = re.compile(r"\x1b\[[0-9;]{0,16}m")
+_COLOR = lazy(r"\x1b\[[0-9;]{0,16}m")
 
 
 def mask(text: str) -> str:

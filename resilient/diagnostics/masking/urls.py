@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import re
 
+from resilient.diagnostics.masking.patterns import lazy
 from resilient.diagnostics.masking.rule import Rule
 
 PERCENT = r"%(?:25){0,4}"
 """A percent sign, encoded any number of times."""
 
 _SLASHES = r"(?:\\{0,3}/){2}"
-_URL = re.compile(rf":{_SLASHES}(?!\[)[^\s/?#\"'<>@:\\]{{0,256}}:")
-_URL_PASSWORD = re.compile(r"[^\s/?#\"'<>\\]*@")
-_PORT = re.compile(r"\d{1,5}(?!\d)(?![^\s/?#\"'<>\\,;.)\]}])")
+_URL = lazy(rf":{_SLASHES}(?!\[)[^\s/?#\"'<>@:\\]{{0,256}}:")
+_URL_PASSWORD = lazy(r"[^\s/?#\"'<>\\]*@")
+_PORT = lazy(r"\d{1,5}(?!\d)(?![^\s/?#\"'<>\\,;.)\]}])")
 # Passwords that should have been percent-encoded.
-_LOOSE_PASSWORD = re.compile(r"[^\s\"'<>@]{1,128}@")
-_URL_TOKEN = re.compile(rf"https?:{_SLASHES}(?=[^\s/?#\"'<>@:\\]{{1,256}}@)")
-_ENCODED_URL = re.compile(
+_LOOSE_PASSWORD = lazy(r"[^\s\"'<>@]{1,128}@")
+_URL_TOKEN = lazy(rf"https?:{_SLASHES}(?=[^\s/?#\"'<>@:\\]{{1,256}}@)")
+_ENCODED_URL = lazy(
     rf"{PERCENT}3a(?:{PERCENT}2f){{2}}[^%\s/&\"']{{0,128}}{PERCENT}3a"
     rf"(?=(?:(?!{PERCENT}(?:40|2f))[^\s&\"'/]){{1,256}}{PERCENT}40)"
 )
-_ENCODED_AT = re.compile(rf"{PERCENT}40")
+_ENCODED_AT = lazy(rf"{PERCENT}40")
 
 
 def _password(text: str, found: re.Match[str]) -> tuple[int, int]:
@@ -41,7 +42,7 @@ def _encoded_password(text: str, found: re.Match[str]) -> tuple[int, int]:
 
 
 # jdbc:oracle:thin:user/x@host, sqlplus user/x@host
-_ORACLE = re.compile(r"(?:jdbc:oracle:\w{1,10}:|sqlplus )[^\s/:@\"']{1,80}/(?=[^\s@\"']{1,128}@)")
+_ORACLE = lazy(r"(?:jdbc:oracle:\w{1,10}:|sqlplus )[^\s/:@\"']{1,80}/(?=[^\s@\"']{1,128}@)")
 
 URL_RULES = (
     Rule("password of Oracle", ("oracle:", "sqlplus "), _ORACLE, _token),

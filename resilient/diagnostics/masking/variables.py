@@ -9,17 +9,16 @@ A value stands in the column of its name.
 
 from __future__ import annotations
 
-import re
-
 from resilient.diagnostics.masking.names import is_sensitive
+from resilient.diagnostics.masking.patterns import lazy
 from resilient.diagnostics.masking.rule import MASK, is_allowed
 
-_COLOR = re.compile(r"\x1b\[[0-9;]{0,16}m")
-_VALUE = re.compile(r"[ │|]{0,2000}(?P<arrow>└|->) ")
+_COLOR = lazy(r"\x1b\[[0-9;]{0,16}m")
+_VALUE = lazy(r"[ │|]{0,2000}(?P<arrow>└|->) ")
 # Of a stream whose encoding has no such signs, loguru takes others.
 _ARROWS = ("└ ", "-> ")
-_NAME = re.compile(r"[^\W\d]\w*")
-_HARMLESS = re.compile(r"(?:None|True|False|<[\w.]+ [^<>]{0,200}>|\d{1,3})\Z")
+_NAME = lazy(r"[^\W\d]\w*")
+_HARMLESS = lazy(r"(?:None|True|False|<[\w.]+ [^<>]{0,200}>|\d{1,3})\Z")
 
 
 def may_have_variables(text: str) -> bool:
