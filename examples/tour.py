@@ -86,7 +86,7 @@ def work(number: int, url: str, seconds: float) -> None:
 
 def main() -> None:
     """Start the vendor, the workers, the dashboard and the endpoint, and stop them in the end."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--seconds", type=float, default=120, help="how long it goes on (120)")
     parser.add_argument("--port", type=int, default=8321, help="of the dashboard (8321)")
     parser.add_argument("--metrics-port", type=int, default=8322, help="of the endpoint (8322)")
