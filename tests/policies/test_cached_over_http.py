@@ -25,6 +25,7 @@ from resilient import (
     service,
     throttled,
 )
+from resilient.stores.shared import SharedStore
 from resilient.testing import FakeClock, RecordedSteps, ScriptedVendor
 
 MakeVendor = Callable[[str], ScriptedVendor]
@@ -36,6 +37,19 @@ def vendor_of(clock: FakeClock) -> Iterator[MakeVendor]:
     registry.reset()
     with ExitStack() as vendors:
         yield lambda script: vendors.enter_context(ScriptedVendor(script))
+
+
+@pytest.fixture
+def store_of() -> Iterator[Callable[[Path], SharedStore]]:
+    """A new store on the same file, as another process would open it; closed with the test."""
+    with ExitStack() as stores:
+
+        def opened(folder: Path) -> SharedStore:
+            store = open_store(f"sqlite:///{folder}/cache.db", key="k" * 16)
+            stores.callback(store.close)
+            return store
+
+        yield opened
 
 
 def test_the_function_runs_and_its_request_is_answered_from_the_cache(
@@ -183,13 +197,16 @@ def test_fifty_threads_on_a_cold_url_make_one_request() -> None:
 )
 @pytest.mark.parametrize("place", ["memory", "sqlite"])
 def test_users_never_see_each_others_answers(
-    ask: Any, place: str, vendor_of: MakeVendor, tmp_path: Path
+    ask: Any,
+    place: str,
+    vendor_of: MakeVendor,
+    store_of: Callable[[Path], SharedStore],
+    tmp_path: Path,
 ) -> None:
     vendor = vendor_of(
         "200 cache-control=max-age=60 body=ann, 200 cache-control=max-age=60 body=bob, 500"
     )
-    path = tmp_path / "cache.db"
-    store = open_store(f"sqlite:///{path}", key="k" * 16) if place == "sqlite" else None
+    store = store_of(tmp_path) if place == "sqlite" else None
 
     @cached(http=True, store=store)
     def me(user: str) -> str:
@@ -230,13 +247,12 @@ def test_nobodys_requests_go_past_the_cache(vendor_of: MakeVendor, steps: Record
 
 
 def test_two_processes_worth_of_functions_share_a_store(
-    vendor_of: MakeVendor, tmp_path: Path
+    vendor_of: MakeVendor, store_of: Callable[[Path], SharedStore], tmp_path: Path
 ) -> None:
     vendor = vendor_of(f"{FRESH} etag='\"1\"'")
 
     def fetching() -> Any:
-        store = open_store(f"sqlite:///{tmp_path}/cache.db", key="k" * 16)
-        return cached(http=True, store=store)(
+        return cached(http=True, store=store_of(tmp_path))(
             lambda: requests.get(vendor.url, timeout=5).status_code
         )
 
@@ -292,9 +308,10 @@ def test_options_that_can_not_be_meant_are_refused(options: dict[str, Any], word
         cached(http=True, **options)
 
 
-def test_the_policy_shows_what_it_keeps_and_where(tmp_path: Path) -> None:
-    store = open_store(f"sqlite:///{tmp_path}/cache.db", key="k" * 16)
-    shown = repr(cached(http=True, store=store, scope="tenant-4711"))
+def test_the_policy_shows_what_it_keeps_and_where(
+    store_of: Callable[[Path], SharedStore], tmp_path: Path
+) -> None:
+    shown = repr(cached(http=True, store=store_of(tmp_path), scope="tenant-4711"))
     assert "http=True" in shown
     assert "sqlite:cache.db" in shown
     assert "4711" not in shown
