@@ -37,6 +37,7 @@ _ENCODED_WORD = lazy(r"""(?:[^%\s"'&<>\\]|%(?!(?:25){0,4}(?:2[0267]|7d|0[ad])))+
 _SCHEME = lazy(r"[a-z][\w-]{0,30}[ \t]{1,4}(?=[^\s])", re.IGNORECASE)
 _PARAMETER = lazy(r"[a-z][\w-]{0,40}=[\"'\w/]", re.IGNORECASE)
 _FIRST_WORD = lazy(r"[a-zA-Z']{1,20}(?=[ \t,.;\r\n]|\Z)")
+_PHRASE = lazy(r"[a-z]{2,20}(?: [a-z]{2,20}){2,24}(?=[\r\n,;\"']|\Z)")
 _NOTHING = lazy(r"(?:none|null|true|false|\{\}|\[\])(?![\w.~+/=-])", re.IGNORECASE)
 _PARAMETERS = lazy(r"""[^\s"'\\]+""")
 # YAML's literal and folded blocks.
@@ -87,6 +88,8 @@ def _named(text: str, found: re.Match[str]) -> tuple[int, int]:
         return at, end_of(_PARAMETERS, text, at)  # t=1,v1=x
     end = at + len(text[at : end_of(_WORD, text, at)].rstrip(_ENDS))
     is_spoken = found.string[at - 2 : at] == ": "
+    if name == "passphrase" and not is_said(text[at : end_of(_FIRST_WORD, text, at)]):
+        end = max(end, end_of(_PHRASE, text, at))
     return _unless_innocent(text, at, end, name, is_spoken=is_spoken)
 
 

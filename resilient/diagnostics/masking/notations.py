@@ -57,11 +57,22 @@ _PROGRAM = lazy(
 )
 _OPTION_WORD = lazy(r"""[^\s"'|;&]+""")
 
+# "passwords": ["x", "y"], tokens=["x"].
+_LIST = lazy(
+    r"(?:passwords|passwds|secrets|tokens|credentials|(?:api|access|secret|private)[ _-]?keys)"
+    r"(?:\\{0,15}[\"'])?[ ]?[:=][ ]?[\[({][ ]?(?=[bru]?\\{0,15}[\"'])"
+)
+_LAST_QUOTE = lazy(r"\\{0,15}[\"'][ ,]*\Z")
+
 # requests.get(url, auth=("user", "x")), HTTPBasicAuth("user", "x").
 _AUTH = lazy(r"(?:auth[\"']?[ ]?[=:][ ]?|(?:basic|digest|proxy)auth)[(\[](?=[bru]?\\{0,15}[\"'])")
 
 # password 'x', .netrc's login u password x, IDENTIFIED BY 'x', "the password is x1y2".
-_SQL = lazy(r"identified(?:[ ]with[ ][\w\"'`]{1,40})?[ ]by[ ](?:password[ ])?(?=[\"'])")
+_SQL = lazy(
+    r"identified(?:[ ]with[ ][\w\"'`]{1,40})?[ ]by[ ](?:password[ ])?(?=[\"'])"
+    r"|(?:alter|create)[ ](?:user|role|login)[ ][^\r\n;]{1,100}?[ ]password[ ]?=?[ ]?(?=[\"'])"
+    r"|set[ ]password[ ](?:for[ ][\w\"'`@%.-]{1,80}[ ])?=[ ]?(?=[\"'])"
+)
 _SAID = lazy(
     r"login[ ][^\s]{1,80}[ ]password[ ](?=[^\s])"
     r"|(?:password|passwd|passphrase|passcode|secret|api[ _-]?key|token|pwd)"
@@ -149,6 +160,20 @@ def _auth(text: str, found: re.Match[str]) -> Span:
     return found.end(), closing_bracket(text, found.end() - 1)
 
 
+def _list(text: str, found: re.Match[str]) -> Span:
+    first = OPENER.match(text, found.end())
+    assert first is not None  # the pattern has seen the quote
+    bracket = found.end() - 1 - (text[found.end() - 1] == " ")
+    end = closing_bracket(text, bracket)
+    last = _LAST_QUOTE.search(text, first.end(), end)
+    value = text[first.end() : closing(text, first.end(), first[2], len(first[1]))]
+    # Of a language, tokens are words; and a secret of few signs is none.
+    is_word = found[0].startswith("tokens") and not (len(value) >= 16 and _DIGIT.search(value))
+    if is_word or len(value) < 4 or is_no_secret(value, "", is_quoted=True, is_spoken=False):
+        return end, end
+    return first.end(), end if last is None else last.start()
+
+
 def _sql(text: str, found: re.Match[str]) -> Span:
     opener = OPENER.match(text, found.end())
     assert opener is not None  # the pattern has seen the quote
@@ -221,6 +246,7 @@ COOKIE_RULE = Rule("cookie object", ("<cookie ",), _COOKIE, up_to(_COOKIE_END))
 BY_NAME = (
     Rule("bare credentials", ("bearer ", "basic "), _BARE, _bare),
     Rule("credentials as a pair", ("auth",), _AUTH, _auth),
+    Rule("list of secrets", ("[", "(", "{"), _LIST, _list),
     Rule("random value", ("key", "auth", "session"), _WEAK, _weak),
     Rule("command line option", ("--",), _OPTION, _option),
     Rule("element of markup", (">", "&gt;"), _ELEMENT, _element),
@@ -234,7 +260,7 @@ BY_NAME = (
 OTHERS = (
     Rule("secret in a query", ("?", "&", "%"), _QUERY, _query),
     Rule("option of a program", (" -u", " -p", " -a", " --"), _PROGRAM, _option),
-    Rule("password in SQL", ("identified ",), _SQL, _sql),
+    Rule("password in SQL", ("identified ", " password"), _SQL, _sql),
 )
 
 
@@ -249,4 +275,5 @@ def may_have_option(lowered: str) -> bool:
         or " -a" in lowered
         or " --" in lowered
         or "identified " in lowered
+        or " password" in lowered
     )

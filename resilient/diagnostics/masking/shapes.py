@@ -43,7 +43,7 @@ SHAPES: tuple[Shape, ...] = (
     _word(
         "AWS access key id",
         "AKIA ASIA ABIA ACCA",
-        rf"(?:AKIA|ASIA|ABIA|ACCA)[A-Z2-7]{{16}}{_E}",
+        rf"(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{{16}}{_E}",
         "docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html, unique prefixes",
     ),
     _shape(
