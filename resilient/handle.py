@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+import threading
+import weakref
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from resilient.call import Target
 from resilient.errors import ConfigurationError
-from resilient.registry import FunctionStats
+from resilient.function_stats import FunctionStats
 from resilient.stack import Member, oddities
 
 
@@ -17,9 +19,42 @@ class Handle:
 
     def __init__(self, target: Target, policies: tuple[Member, ...], stats: FunctionStats) -> None:
         self._target = target
-        self._stats = stats
+        self.figures = stats
+        self.written = policies
+        """The policies as the decorators say; `policies` are those in force."""
         self.policies = policies
+        self.enabled = True
+        """Does any of them apply, by the configuration?"""
+        self.facts: Mapping[str, Any] = {}
+        """Of the target, what the configuration says instead of the policies."""
+        self.overridden: tuple[str, ...] = ()
+        """What the configuration says instead of the decorators, and where."""
         self.wrapper: Callable[..., Any] | None = None
+        self.rebind: Callable[..., None] | None = None
+
+    def put_in_force(
+        self,
+        target: Target,
+        policies: tuple[Member, ...],
+        facts: Mapping[str, Any],
+        *,
+        enabled: bool,
+    ) -> None:
+        """Tell of these from now on."""
+        self._target = target
+        self.policies = policies
+        self.facts = facts
+        self.enabled = enabled
+
+    @property
+    def service(self) -> str:
+        """Whose API the function calls; its module if nobody said."""
+        return self._target.service
+
+    @property
+    def name(self) -> str:
+        """The function's own name, as in logs."""
+        return self._target.name
 
     @property
     def function(self) -> Callable[..., Any]:
@@ -36,7 +71,7 @@ class Handle:
 
         Policies add what they know now, such as "throttle": see ThrottleView.
         """
-        figures = self._stats.snapshot()
+        figures = self.figures.snapshot()
         for policy in self.policies:
             figures.update(policy.figures(self._target))
         return figures
@@ -76,11 +111,39 @@ class Handle:
         lines.append(f"  → {name_of(self.function)}()")
         if self._target.observing:
             lines.append("  The service observes: nothing is enforced, only recorded.")
+        if not self.enabled:
+            lines.append("  Switched off: calls go straight to the function.")
+        lines.extend(f"  overridden: {note}" for note in self.overridden)
         lines.extend(f"  odd: {oddity}" for oddity in oddities(self.policies))
         return "\n".join(lines)
 
     def __repr__(self) -> str:
         return f"<resilient {self.label}: {', '.join(p.kind for p in self.policies)}>"
+
+
+def file(handle: Handle) -> None:
+    """Take in the handle of a function that was decorated just now."""
+    with _lock:
+        _filed.add(handle)
+    if _hears is not None:
+        _hears(handle)
+
+
+def handles() -> list[Handle]:
+    """Of all functions that are decorated and still there."""
+    with _lock:
+        return list(_filed)
+
+
+def when_decorated(hear: Callable[[Handle], None] | None) -> None:
+    """Let one hear of each function that is decorated from now on; None ends that."""
+    global _hears
+    _hears = hear
+
+
+_filed: weakref.WeakSet[Handle] = weakref.WeakSet()
+_lock = threading.Lock()  # guards _filed
+_hears: Callable[[Handle], None] | None = None
 
 
 def name_of(function: Callable[..., Any]) -> str:

@@ -33,10 +33,14 @@ def seconds(value: object, option: str, *, zero: bool = False) -> float:
         raise ConfigurationError(
             f"{_given(option, value)}: use seconds as a number, or a timedelta."
         )
+    try:
+        number = float(number)
+    except OverflowError:
+        number = math.inf
     if not math.isfinite(number) or number < 0 or (number == 0 and not zero):
         least = "0 or more" if zero else "more than 0"
         raise ConfigurationError(f"{_given(option, value)}: use a finite time of {least} seconds.")
-    return float(number)
+    return number
 
 
 def optional_seconds(value: object, option: str, *, zero: bool = False) -> float | None:

@@ -6,31 +6,38 @@ decoration:
 
     wrapper → policy → policy → … → function
 
-The wrapper opens the Call and hands it down the chain; on the way back it counts what happened.
+The wrapper (`wrapping`) opens the Call and hands it down the chain; on the way back it counts what
+happened. `rebinding` gives it another chain when the configuration says so.
 """
 
 from __future__ import annotations
 
 import functools
 import inspect
-import sys
 import warnings
 import weakref
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, Concatenate, ParamSpec, Protocol, TypeVar, cast, overload
+from typing import (
+    Any,
+    ClassVar,
+    Concatenate,
+    ParamSpec,
+    Protocol,
+    TypeVar,
+    cast,
+    overload,
+)
 
 from resilient import options
-from resilient.call import FINE, Call, Step, Target, Verdict, current, listeners
+from resilient.call import Call, Target
 from resilient.errors import ConfigurationError, OrderWarning
 from resilient.forking import keep_forkable
-from resilient.handle import Handle, name_of, unwrapped
+from resilient.function_stats import FunctionStats
+from resilient.handle import Handle, file, name_of, unwrapped
 from resilient.http import observe
-from resilient.registry import FunctionStats, registry
-from resilient.repeating import failed_tries
+from resilient.registry import registry
 from resilient.stack import oddities, put_on_top
-from resilient.timing import BATCH, clock
-from resilient.verdict import PLAIN_TYPES, judge_error, judge_result
-from resilient.watching import run_watched, watchers
+from resilient.wrapping import Handler, Shortcut, enabled, innermost, wrapper_for
 
 P = ParamSpec("P")
 Q = ParamSpec("Q")
@@ -38,25 +45,8 @@ R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
 _S = TypeVar("_S", contravariant=True)
 
-Handler = Callable[[Call], Any]
-"""What a policy is given to go on with, and what it makes: handler(call) -> result."""
-
-Shortcut = Callable[[tuple[Any, ...], dict[str, Any], float], tuple[Any, ...] | None]
-"""Given the arguments and the monotonic time: a tuple with the answer first, or None."""
-
-_off = False
-
-
-def enabled(value: bool | None = None) -> bool:
-    """Turn all policies of the process on or off; returns how it was before.
-
-    Off, a decorated function is called directly. For tests: see resilient.testing.policies_off.
-    """
-    global _off
-    before = not _off
-    if value is not None:
-        _off = not value
-    return before
+AS_WRITTEN: Mapping[str, Any] = {}
+"""Facts of a target that nothing overrides."""
 
 
 class Policy:
@@ -71,6 +61,16 @@ class Policy:
     passes_hits: ClassVar[bool] = False
     """Has this policy nothing to do for a call that a cache further in can answer?"""
     mode: str = "enforce"
+    made_with: tuple[tuple[Any, ...], dict[str, Any]] = ((), {})
+    """What the policy was made with, as it was given."""
+
+    def __new__(cls, *given: Any, **chosen: Any) -> Any:
+        if (given or chosen) and cls.__init__ is object.__init__:
+            raise TypeError(f"{cls.__name__}() takes no arguments")
+        made = super().__new__(cls)
+        if given or chosen:
+            made.made_with = given, chosen
+        return made
 
     def bind(self, proceed: Handler, target: Target) -> Handler:
         """The handler that applies this policy to `target` and goes on with `proceed`."""
@@ -101,9 +101,26 @@ class Policy:
     def renew_in_child(self) -> None:
         """In a forked child: take back what the threads left behind held. Locks are open again."""
 
+    def is_elsewhere(self, default: object) -> bool:
+        """Was it to share in the default store, which is `default` by now, and shares in another?
+
+        Then it is made anew.
+        """
+        return False
+
+    def take_over(self, old: Any) -> None:
+        """Go on with what `old` knows, whose place in a stack this one is about to take.
+
+        Both differ in their options alone, and some calls still end with the old one. This one may
+        take over from several.
+        """
+
     def unfold(self) -> Sequence[Policy]:
         """The policies that this one stands for, outermost first."""
         return (self,)
+
+    def bundled(self, service: str | None) -> None:
+        """A service of that name has taken this policy into its bundle."""
 
     def __call__(self, function: Callable[P, R], /) -> Decorated[P, R]:
         return decorate(function, self)
@@ -140,7 +157,7 @@ def decorate(function: Callable[P, R], *policies: Policy, stacklevel: int = 3) -
     _refuse_what_cannot_work(function, policies)
     below = _handle_of(function)
     plain = below.function if below is not None else function
-    old = cast("tuple[Policy, ...]", below.policies) if below is not None else ()
+    old = cast("tuple[Policy, ...]", below.written) if below is not None else ()
     stack = old
     for policy in reversed(policies):
         stack = put_on_top(policy, stack)
@@ -181,22 +198,32 @@ def _wrapped(
     looks: whose name and attributes it takes over; an old wrapper may have got some from others.
     """
     _observe_once()
-    target = _target_of(function, policies)
+    target = target_of(function, policies)
     stats = registry.stats_of(target.service, target.name)
+    handler, shortcut = chain(policies, target, stats)
+    wrapper, rebind = wrapper_for(handler, shortcut, target, stats)
+    functools.update_wrapper(wrapper, looks)
+    wrapper.__wrapped__ = function  # type: ignore[attr-defined]  # a function's own attribute
+    handle = Handle(target, policies, stats)
+    handle.wrapper = wrapper
+    handle.rebind = rebind
+    stats.handle = weakref.ref(handle)
+    wrapper.resilient = handle  # type: ignore[attr-defined]  # a function's own attribute
+    file(handle)
+    return wrapper
+
+
+def chain(
+    policies: Sequence[Policy], target: Target, stats: FunctionStats
+) -> tuple[Handler, Shortcut | None]:
+    """Bind a stack to a target."""
     target.saved, target.spared, target.missed = stats.saved, stats.spared, stats.missed
     target.http_saved, target.http_missed = stats.http_saved, stats.http_missed
     handler = innermost(target)
     for policy in reversed(policies):
         handler = policy.bind(handler, target)
         keep_forkable(policy)
-    wrapper = _wrapper_for(handler, _shortcut_of(policies, target), target, stats)
-    functools.update_wrapper(wrapper, looks)
-    wrapper.__wrapped__ = function  # type: ignore[attr-defined]  # a function's own attribute
-    handle = Handle(target, policies, stats)
-    handle.wrapper = wrapper
-    stats.handle = weakref.ref(handle)
-    wrapper.resilient = handle  # type: ignore[attr-defined]  # a function's own attribute
-    return wrapper
+    return handler, _shortcut_of(policies, target)
 
 
 @functools.cache
@@ -212,133 +239,16 @@ def _shortcut_of(policies: Sequence[Policy], target: Target) -> Shortcut | None:
     return None
 
 
-def _wrapper_for(
-    handler: Handler, shortcut: Shortcut | None, target: Target, stats: FunctionStats
-) -> Callable[..., Any]:
-    function = target.function
-    durations = stats.durations
-    add_duration = durations.append
-    spared = stats.spared
-    open_call = current.get
-
-    def wrapper(*args: Any, **kwargs: Any) -> Any:
-        if _off:
-            return function(*args, **kwargs)
-        started = clock.monotonic()
-        if shortcut is not None:
-            answer = shortcut(args, kwargs, started)
-            if answer is not None:
-                if len(spared) >= BATCH:
-                    stats.fold()
-                return answer[0]
-        call = Call()
-        call.target = target
-        call.args = args
-        call.kwargs = kwargs
-        call.parent = open_call()
-        call.outcome = FINE
-        call.exchanges = ()
-        call.admissions = None
-        call.started = started
-        try:
-            result = run_watched(call, handler) if watchers else handler(call)
-        except Exception as error:
-            _settle_failed(call, error, stats)
-            raise
-        except BaseException:
-            # Ctrl-C and exits are nobody's failure: not counted, not changed.
-            call.closed = True
-            raise
-        add_duration(clock.monotonic() - started)
-        if call.exchanges or call.steps or call.outcome is not FINE:
-            call.closed = True
-            stats.record(call)
-            if call.outcome is not FINE and not call.degraded:
-                _tell_parent(call)
-        if len(durations) >= BATCH:
-            _fold(target, stats)
-        return result
-
-    return wrapper
-
-
-def _settle_failed(call: Call, error: Exception, stats: FunctionStats) -> None:
-    """Count a call that raised, tell its story, and tell the call around what was tried."""
-    call.closed = True
-    outcome = judge_error(call, error)
-    took = clock.monotonic() - call.started
-    stats.durations.append(took)
-    stats.record(call, error)
-    if call.steps:
-        story = call.story()
-        _add_note(error, f"{call.target.label}: {story}")
-        facts = {"error": type(error).__name__, "verdict": outcome.verdict.value, "seconds": took}
-        text = f"failed ({outcome.reason}) after {took:.3g} s: {story}"
-        # No step of the call, but what they came to: in its one line, and not in the stats.
-        listeners.tell(call, Step("failed", call.target.label, text, facts, took))
-    if outcome.verdict is not Verdict.MISTAKE:
-        _tell_parent(call)
-    # The error's traceback leads to this call: a failed call must not become a cycle of objects.
-    call.judged = None
-    if len(stats.durations) >= BATCH:
-        _fold(call.target, stats)
-
-
-def _fold(target: Target, stats: FunctionStats) -> None:
-    """Take in what healthy calls have only appended somewhere."""
-    stats.fold()
-    for fold_batch in target.fold:
-        fold_batch()
-
-
-def _tell_parent(call: Call) -> None:
-    """Tell the call around how often this one was tried, so that its retry does not multiply it."""
-    if call.parent is not None:
-        call.parent.repeated = max(call.parent.repeated, failed_tries(call))
-
-
-def _add_note(error: Exception, note: str) -> None:
-    """PEP 678, also on Python 3.10, where tracebacks don't show notes yet but tools do."""
-    notes = getattr(error, "__notes__", None)
-    # One error object may be raised to many callers: it must not grow for ever.
-    if notes is not None and (note in notes or len(notes) >= 8):
-        return
-    try:
-        if sys.version_info >= (3, 11):
-            error.add_note(note)
-        else:
-            error.__notes__ = [*(notes or ()), note]  # type: ignore[attr-defined]
-    except Exception:  # an error with slots, or frozen
-        return
-
-
-def innermost(target: Target) -> Handler:
-    """The end of the chain: run the function with its call open, and judge what it returned."""
-    function = target.function
-    enter, leave = current.set, current.reset
-
-    def invoke(call: Call) -> Any:
-        token = enter(call)
-        try:
-            result = function(*call.args, **call.kwargs)
-        finally:
-            leave(token)
-        if call.exchanges or type(result) not in PLAIN_TYPES:
-            judge_result(call, result)
-        return result
-
-    def invoke_and_tell(call: Call) -> Any:
-        call.ran = call.attempt
-        return invoke(call)
-
-    return invoke if target.http_cache is None else invoke_and_tell
-
-
-def _target_of(function: Callable[..., Any], policies: tuple[Policy, ...]) -> Target:
+def target_of(
+    function: Callable[..., Any],
+    policies: Sequence[Policy],
+    overridden: Mapping[str, Any] = AS_WRITTEN,
+) -> Target:
     facts: dict[str, Any] = {"service": getattr(unwrapped(function), "__module__", None)}
     facts["service"] = facts["service"] or "__main__"
     for policy in reversed(policies):
         facts.update(getattr(policy, "identity", {}))
+    facts.update(overridden)
     return Target(function, name=name_of(function), **facts)
 
 
@@ -401,6 +311,7 @@ __all__ = [
     "Handle",
     "Handler",
     "Policy",
+    "Shortcut",
     "decorate",
     "enabled",
     "oddities",

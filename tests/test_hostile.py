@@ -380,7 +380,7 @@ def test_a_child_is_not_behind_threads_that_stood_in_line_at_the_fork() -> None:
         lambda fn: fn.resilient.cache.store._lock,
         lambda fn: fn.resilient.policy("retry").budget._lock,
         lambda fn: fn.resilient.policy("retry").budget.calls._lock,
-        lambda fn: fn.resilient._stats._lock,
+        lambda fn: fn.resilient.figures._lock,
         lambda fn: sys.modules["resilient.call"]._filing,
         lambda fn: sys.modules["resilient.http.observe"]._lock,
         lambda fn: sys.modules["resilient.admission.holding"]._moving,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -14,10 +15,12 @@ from resilient.cli import exits
 
 COMMANDS = {
     "report": "the figures that processes dumped to their logs, as a table, HTML or JSON",
-    "top": "the same, live",
-    "dashboard": "the same as pages for a browser, live, with plots and what breakers did",
-    "audit": "where code calls vendors undecorated, without timeouts, or without verifying TLS",
+    "top": "the figures that processes dump to their logs, live in the terminal",
+    "dashboard": "the figures that processes dump to their logs, live in a browser, with plots",
+    "audit": "where code calls vendors undecorated, without timeouts, in bare retry loops or "
+    "without verifying TLS",
     "explain": "how a decorated function's stack is set up, and what is odd about it",
+    "config": "whether a configuration file is one that processes would accept",
     "completion": "a script that lets a shell complete all this",
 }
 """Subcommands, each a module of its name here with `add_arguments(parser)` and `run(options)`."""
@@ -33,6 +36,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments: without the program's name; those of the process if None.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
+    # There is none in a process that was started with its output closed (`>&-`).
+    sys.stdout = sys.stdout or io.StringIO()
+    sys.stderr = sys.stderr or io.StringIO()
     for stream in (sys.stdout, sys.stderr):
         # A terminal without Unicode gets an escape instead of a traceback.
         reconfigure = getattr(stream, "reconfigure", None)
@@ -54,9 +60,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return exits.INTERRUPTED
     except BrokenPipeError:
-        # The reader, `head` say, has had enough; the interpreter must not stumble over it either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader, `head` say, has had enough.
+        _give_up_output()
         return exits.NOBODY_READS
+    except OSError as error:
+        # The disk is full, say. 1 would mean that something was found.
+        _give_up_output()
+        print(f"resilient: {error}", file=sys.stderr)
+        return exits.USAGE
+
+
+def _give_up_output() -> None:
+    """Keep the interpreter from stumbling, at its end, over what could not be written."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def parser_for(given: Sequence[str], *, is_complete: bool = False) -> argparse.ArgumentParser:

@@ -45,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _handles_of(target: str) -> list[Handle]:
     path, _, name = target.partition(":")
-    module = _imported(path)
+    module = imported(path)
     if not name:
         handles = list(_all_handles(module))
         if not handles:
@@ -65,7 +65,8 @@ def _handles_of(target: str) -> list[Handle]:
     return [handle]
 
 
-def _imported(path: str) -> Any:
+def imported(path: str) -> Any:
+    """A module, with the working directory among those it may stand in."""
     here = os.getcwd()
     if here not in sys.path:
         sys.path.insert(0, here)

@@ -26,7 +26,6 @@ from resilient.pipeline import (
     Handler,
     Policy,
     Shortcut,
-    innermost,
     policy_or_decorated,
 )
 from resilient.refreshing import refreshes
@@ -38,6 +37,7 @@ from resilient.results.scopes import Scope, asked_by, checked_scope, digest_here
 from resilient.results.shared import SharedFunctionCache
 from resilient.stores.opening import open_store
 from resilient.stores.shared import SharedStore
+from resilient.wrapping import innermost
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -124,6 +124,15 @@ class Cached(Policy):
                     f"cached(http=True, {name}=…): {name} is for results kept by arguments; "
                     f"{instead}."
                 )
+
+    def take_over(self, old: Cached) -> None:
+        if any(getattr(self, name) != getattr(old, name) for name in _SHAPING):
+            return
+        if (self.errors_ttl is None) != (old.errors_ttl is None):
+            return
+        self._caches, self._caches_lock = old._caches, old._caches_lock
+        if self._http_cache is not None and old._http_cache is not None:
+            self._http_cache.keeping = old._http_cache.keeping
 
     def renew_in_child(self) -> None:
         for cache in self._caches.values():
@@ -288,6 +297,10 @@ class Cached(Policy):
     def _who_asks(self, call: Call) -> bytes:
         """Who a call is for; what tells it was made when its function was decorated."""
         return self._askers[id(call.target.function)](call)
+
+
+_SHAPING = ("http", "key", "scope", "store", "max_entries", "max_bytes", "early", "tags")
+"""Options by which results are kept; what others say holds for results that are there, too."""
 
 
 def _record_background(call: Call) -> None:

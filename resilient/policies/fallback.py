@@ -6,6 +6,7 @@ import copy
 import copyreg
 import functools
 import inspect
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn, ParamSpec, Protocol, TypeVar, cast
 
@@ -144,12 +145,26 @@ class Fallback(Policy):
                     "parameters (and `error`, if it wants the exception)."
                 ) from None
 
+    def take_over(self, old: Fallback) -> None:
+        self._memories = old._memories
+
+    @functools.cached_property
+    def _memories(self) -> weakref.WeakValueDictionary[tuple[int, int], Memory]:
+        """By the ids of a last_good and of a function. The handlers hold them."""
+        return weakref.WeakValueDictionary()
+
+    def _memory_of(self, chosen: LastGood, function: Callable[..., Any]) -> Memory:
+        known = self._memories.get((id(chosen), id(function)))
+        return known or self._memories.setdefault(
+            (id(chosen), id(function)), Memory(chosen, function)
+        )
+
     def bind(self, proceed: Handler, target: Target) -> Handler:
         memories: list[Memory] = []
         answers: list[tuple[str, Answer]] = []
         for alternative in self.alternatives:
             if isinstance(alternative, LastGood):
-                memories.append(Memory(alternative, target.function))
+                memories.append(self._memory_of(alternative, target.function))
                 answers.append(("with the last good result", _remembered_by(memories[-1])))
             elif callable(alternative):
                 name = f"with {_shown(alternative)}()"
