@@ -2,6 +2,7 @@
 
 from resilient.call import Verdict
 from resilient.circuit import CircuitBreaker
+from resilient.configuration import configure, start
 from resilient.diagnostics import (
     alert,
     dump_at_exit,
@@ -35,6 +36,7 @@ from resilient.policies.retry import retry
 from resilient.policies.service import service
 from resilient.policies.throttled import throttled
 from resilient.registry import registry
+from resilient.sharing.opening import open_state
 from resilient.stores.opening import open_store
 from resilient.verdict import rule
 
@@ -53,6 +55,7 @@ __all__ = [
     "breaker",
     "bulkhead",
     "cached",
+    "configure",
     "dump_at_exit",
     "dump_every",
     "dump_on_signal",
@@ -63,6 +66,7 @@ __all__ = [
     "log_to",
     "mask",
     "observe",
+    "open_state",
     "open_store",
     "protect",
     "registry",
@@ -75,4 +79,5 @@ __all__ = [
 ]
 
 install()
-del install
+start()
+del install, start

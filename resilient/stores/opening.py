@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from pathlib import Path
 
 from resilient import options
 from resilient.errors import ConfigurationError
@@ -56,22 +57,19 @@ def open_store(
     bound = options.seconds(timeout, "open_store(timeout)")
     if max_bytes is not None:
         options.whole(max_bytes, "open_store(max_bytes)")
-    if not isinstance(namespace, str) or not _NAMESPACE.fullmatch(namespace):
-        raise ConfigurationError(
-            "open_store(namespace=…): use letters, digits and any of _ . : - for it."
-        )
-    scheme, has_scheme, rest = url.partition("://")
-    # What is no scheme is not shown: it may be a part of a password.
-    shown = scheme if has_scheme and _SCHEME.fullmatch(scheme) else "…"
-    if scheme not in (*SCHEMES, "sqlite") or not has_scheme:
+    checked_namespace(namespace, "open_store")
+    scheme, rest = scheme_of(url)
+    if scheme not in (*SCHEMES, "sqlite"):
         remedy = (
-            "leave store= out for the memory of this process" if scheme == "memory" else _REMEDY
+            "leave store= out for the memory of this process"
+            if url.startswith("memory")
+            else _REMEDY
         )
-        raise ConfigurationError(f'open_store("{shown}://…"): there is no such store; {remedy}.')
+        raise ConfigurationError(f'open_store("{scheme}://…"): there is no such store; {remedy}.')
     given = _bytes_of(key, "key", KEY_VARIABLE)
     if given is None:
         raise ConfigurationError(
-            f'open_store("{shown}://…"): what is shared has to be signed. Set {KEY_VARIABLE}, or '
+            f'open_store("{scheme}://…"): what is shared has to be signed. Set {KEY_VARIABLE}, or '
             f"give key=, the same for all processes. Make one: {MAKE_A_KEY}"
         )
     seals = Seals(given, _bytes_of(old_key, "old_key", OLD_KEY_VARIABLE), encrypt=encrypt)
@@ -79,24 +77,45 @@ def open_store(
     return SharedStore(raw, seals, serializer=serializer, timeout=bound)
 
 
+def checked_namespace(namespace: object, opens: str) -> None:
+    """Raise ConfigurationError if it can't stand in front of keys. opens: who was given it."""
+    if not isinstance(namespace, str) or not _NAMESPACE.fullmatch(namespace):
+        raise ConfigurationError(
+            f"{opens}(namespace=…): use letters, digits and any of _ . : - for it."
+        )
+
+
+def scheme_of(url: str) -> tuple[str, str]:
+    """A URL's scheme, "…" if it has none that may be shown, and what comes behind "://"."""
+    scheme, has_scheme, rest = url.partition("://")
+    # What is no scheme may be a part of a password.
+    return (scheme if has_scheme and _SCHEME.fullmatch(scheme) else "…"), rest
+
+
+def sqlite_path(rest: str, opens: str) -> Path:
+    """The file that a URL names. opens: who was given it. Raises: ConfigurationError."""
+    from resilient.stores.sqlite_file import checked_path
+
+    if not rest.startswith("/"):
+        raise ConfigurationError(
+            f'{opens}("sqlite://…"): use three slashes for a relative path (sqlite:///cache.db), '
+            "four for an absolute one."
+        )
+    if rest[1:] in ("", ":memory:"):
+        raise ConfigurationError(
+            f'{opens}("sqlite://{rest}"): that names no file. Use sqlite:///cache.db, or leave '
+            "store= out for the memory of this process."
+        )
+    return checked_path(rest[1:], opens)
+
+
 def _raw_store(
     scheme: str, rest: str, bound: float, max_bytes: int | None, namespace: str
 ) -> ByteStore:
     if scheme == "sqlite":
         from resilient.stores.sqlite import SqliteStore
-        from resilient.stores.sqlite_file import checked_path
 
-        if not rest.startswith("/"):
-            raise ConfigurationError(
-                'open_store("sqlite://…"): use three slashes for a relative path '
-                "(sqlite:///cache.db), four for an absolute one."
-            )
-        if rest[1:] in ("", ":memory:"):
-            raise ConfigurationError(
-                f'open_store("sqlite://{rest}"): that names no file. Use sqlite:///cache.db, or '
-                "leave store= out for the memory of this process."
-            )
-        return SqliteStore(checked_path(rest[1:]), timeout=bound, max_bytes=max_bytes)
+        return SqliteStore(sqlite_path(rest, "open_store"), timeout=bound, max_bytes=max_bytes)
     if max_bytes is not None:
         raise ConfigurationError(
             "open_store(max_bytes=…): that is for SQLite. Set maxmemory, with a policy such as "

@@ -64,17 +64,18 @@ class BoundedSocket:
 class Wire:
     """Makes the connections to one server.
 
-    label: host and port, without credentials.
+    label: host and port, without credentials. options: as redis.Connection takes them. opens: the
+    function that was given the URL, for errors.
     """
 
-    def __init__(self, url: str, bound: float) -> None:
+    def __init__(self, url: str, bound: float, opens: str = "open_store") -> None:
         scheme, _, rest = url.partition("://")
         self._bound = bound
         try:
             import redis
         except ImportError as error:
             raise ConfigurationError(
-                f'open_store("{scheme}://…"): redis-py is not installed. '
+                f'{opens}("{scheme}://…"): redis-py is not installed. '
                 "pip install 'resilient-decorators[redis]'"
             ) from error
         try:
@@ -83,13 +84,13 @@ class Wire:
         except Exception:
             # Its text, and its cause, could show a part of the password.
             raise ConfigurationError(
-                f'open_store("{scheme}://…"): that URL can\'t be read; write '
+                f'{opens}("{scheme}://…"): that URL can\'t be read; write '
                 "redis://user:password@host:6379/0, with quoted (%40 for @) user and password."
             ) from None
         kind = options.pop("connection_class", redis.Connection)
         for name in _NOT_OURS:
             options.pop(name, None)
-        self._options: dict[str, Any] = options | {
+        self.options: dict[str, Any] = options | {
             "socket_timeout": bound,
             "socket_connect_timeout": bound,
             "health_check_interval": 0,
@@ -103,16 +104,16 @@ class Wire:
         is_local = kind is redis.UnixDomainSocketConnection
         self.label = "unix" if is_local else f"{host}:{options.get('port', 6379)}"
         try:
-            self._kind(**self._options)
+            self._kind(**self.options)
         except Exception:
             raise ConfigurationError(
-                f'open_store("{scheme}://…"): redis-py does not take an option of that URL; '
+                f'{opens}("{scheme}://…"): redis-py does not take an option of that URL; '
                 "use those of redis.Connection."
             ) from None
 
     def open(self) -> Connection:
         """A connection that is ready for commands. Raises what redis-py raises."""
-        connection: Any = self._kind(**self._options)
+        connection: Any = self._kind(**self.options)
         connection.end = clock.monotonic() + self._bound
         try:
             connection.connect()

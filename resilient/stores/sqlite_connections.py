@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -39,14 +38,22 @@ class Connections:
     """
 
     LOOK = 1.0
-    """Seconds after which a reader sees that the file was replaced; a writer sees it at once."""
+    """Seconds after which those on a short way see that the file was replaced; others at once."""
 
-    __slots__ = ("_bound", "_file", "_label", "_looked_at", "_path", "_spares", "_turn")
+    __slots__ = ("_bound", "_file", "_label", "_looked_at", "_path", "_prepare", "_spares", "_turn")
 
-    def __init__(self, path: Path, label: str, bound: float) -> None:
+    def __init__(
+        self,
+        path: Path,
+        label: str,
+        bound: float,
+        prepare: Callable[[sqlite3.Connection], object] = prepare,
+    ) -> None:
+        """prepare: makes a new connection ready for use; it begins with that of sqlite_schema."""
         self._path = path
         self._label = label
         self._bound = bound
+        self._prepare = prepare
         self._spares: Spares[_Connection] = Spares(self._connect, _close)
         self._file: Identity | None = None
         self._looked_at = -math.inf
@@ -102,13 +109,33 @@ class Connections:
 
         try:
             # In here, since Ctrl-C may come just after it.
-            if not self._turn.acquire(timeout=self._bound):
-                text = f"others have been writing for more than {self._bound:g} s"
-                raise StoreFailed(text, only_writes=True)
+            self._take_turn()
             return self.run(transaction, writes=True)
         finally:
-            with contextlib.suppress(RuntimeError):  # it is not ours
-                self._turn.release()
+            self._end_turn()
+
+    def write_one(self, statement: str, values: Sequence[object]) -> int:
+        """Change rows by one statement, a transaction by itself; how many it has changed.
+
+        It takes the short way, as look_up does, for those who write often.
+        """
+        try:
+            self._take_turn()
+            connection = self._borrow()
+            try:
+                changed = connection.db.execute(statement, values).rowcount
+            except sqlite3.Error as error:
+                self._after(connection, error, writes=True)
+            except BaseException:
+                self._spares.discard(connection)
+                raise
+            else:
+                self._spares.give(connection)
+                return changed
+            # The file was begun anew.
+            return self.run(lambda db: db.execute(statement, values).rowcount, writes=True)
+        finally:
+            self._end_turn()
 
     def close(self) -> None:
         """Close the idle ones."""
@@ -117,6 +144,17 @@ class Connections:
     def renew_in_child(self) -> None:
         """Leave the parent's alone: SQLite forbids using, and even closing, them."""
         self._spares.abandon()
+
+    def _take_turn(self) -> None:
+        if not self._turn.acquire(timeout=self._bound):
+            text = f"others have been writing for more than {self._bound:g} s"
+            raise StoreFailed(text, only_writes=True)
+
+    def _end_turn(self) -> None:
+        try:
+            self._turn.release()
+        except RuntimeError:  # it is not ours
+            return
 
     def _borrow(self, *, look: bool = False) -> _Connection:
         """A connection to the file that has the name now: seen just now if `look`, else lately."""
@@ -150,7 +188,7 @@ class Connections:
             self._path, timeout=self._bound, isolation_level=None, check_same_thread=False
         )
         try:
-            prepare(db)
+            self._prepare(db)
         except BaseException:
             db.close()
             raise

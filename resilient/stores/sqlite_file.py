@@ -23,8 +23,8 @@ MOST_CORRUPT = 3
 _BESIDE = ("-wal", "-shm", "-journal")
 
 
-def checked_path(text: str) -> Path:
-    """An absolute path where a store may be.
+def checked_path(text: str, opens: str = "open_store") -> Path:
+    """An absolute path where a store may be. opens: the function that was given the path.
 
     A directory that others can write to is refused, with or without the sticky bit: SQLite opens
     `-wal` and `-shm` beside its file by name, and others could have put them there before. A group
@@ -33,7 +33,7 @@ def checked_path(text: str) -> Path:
     """
     # SQLite itself follows links: what counts is where the file really is.
     path = Path(os.path.realpath(os.path.expanduser(text)))
-    shown = f'open_store("sqlite:///{text}")'
+    shown = f'{opens}("sqlite:///{text}")'
     if path.is_dir():
         raise ConfigurationError(f"{shown}: that is a directory; use the path of a file.")
     if not path.parent.is_dir():

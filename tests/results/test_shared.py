@@ -615,7 +615,7 @@ def _all_kept(program: Program) -> list[tuple[bytes, bytes]]:
         return list(raw._connections.run(lambda db: db.execute(ask).fetchall()))
     import redis
 
-    with redis.Redis(port=raw._wire._options["port"]) as client:
+    with redis.Redis(port=raw._server.wire.options["port"]) as client:
         names = sorted(client.scan_iter(match=raw._entry + b"*"))
         return [(name[len(raw._entry) :], client.get(name)) for name in names]
 
@@ -628,7 +628,7 @@ def _put(program: Program, key: bytes, sealed: bytes) -> None:
         return
     import redis
 
-    with redis.Redis(port=raw._wire._options["port"]) as client:
+    with redis.Redis(port=raw._server.wire.options["port"]) as client:
         client.set(raw._entry + key, sealed)
 
 

@@ -1,0 +1,228 @@
+"""A store of shared state that may fail: asked within a bound, left alone while it is down."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import socket
+import threading
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from typing import ParamSpec, Protocol, TypeVar
+
+from resilient.call import listeners
+from resilient.forking import keep_forkable
+from resilient.sharing.protocol import StateStore
+from resilient.sharing.shapes import (
+    Ask,
+    BudgetReport,
+    BudgetView,
+    CircuitReport,
+    CircuitTerms,
+    CircuitView,
+    Grant,
+    Probe,
+)
+from resilient.stores.bytes_store import StoreFailed
+from resilient.stores.guard import Guard
+from resilient.ticking import Ticker
+from resilient.timing import clock
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+STEP = 0.1
+"""Seconds between the steps of those who keep in step, unless they say otherwise."""
+
+
+class InStep(Protocol):
+    """What tells and asks the store behind the callers' backs."""
+
+    def step(self) -> None:
+        """Tell what is new here, and hear what is new elsewhere."""
+
+
+class SharedState:
+    """See StateStore. None instead of an answer: the store is down, or was not asked since it was
+    down a moment ago. Nothing is raised, and nothing takes longer than `bound` seconds, or twice
+    that where it first has to connect.
+
+    returns: how often it came back after it had been down; by then others, or a server that was
+    started anew, may have forgotten what was told before.
+    """
+
+    def __init__(self, raw: StateStore, bound: float) -> None:
+        self.label = raw.label
+        self.bound = bound
+        self.returns = 0
+        self.worker = _new_worker()
+        self._raw = raw
+        self._guard = _StateGuard(raw.label, "shared state")
+        self._members = _Members(raw.label)
+        self._ticker = Ticker(self._step, STEP, "resilient-sharing")
+        keep_forkable(self)
+
+    def __repr__(self) -> str:
+        return f"<shared state in {self.label}>"
+
+    @property
+    def is_down(self) -> bool:
+        """Did it fail when it was asked last?"""
+        return self._guard.is_down
+
+    @property
+    def failures(self) -> int:
+        """How often it failed."""
+        return self._guard.failures
+
+    @property
+    def skipped(self) -> int:
+        """How often it was not asked, since it was down."""
+        return self._guard.skipped
+
+    # What it is asked.
+
+    def trade(self, ask: Ask) -> Grant | None:
+        """See StateStore."""
+        return self._ask(self._raw.trade, ask)
+
+    def circuits(self, reports: Sequence[CircuitReport]) -> Sequence[CircuitView] | None:
+        """See StateStore."""
+        return self._ask(self._raw.circuits, self.worker, reports)
+
+    def probe(self, name: str, terms: CircuitTerms, lives: float) -> Probe | None:
+        """See StateStore."""
+        return self._ask(self._raw.probe, name, self.worker, terms, lives)
+
+    def probed(
+        self, name: str, number: int, terms: CircuitTerms, outcome: str, opens: float, why: str
+    ) -> CircuitView | None:
+        """See StateStore."""
+        return self._ask(self._raw.probed, name, number, terms, outcome, opens, why)
+
+    def budgets(self, reports: Sequence[BudgetReport]) -> Sequence[BudgetView] | None:
+        """See StateStore."""
+        return self._ask(self._raw.budgets, reports)
+
+    def publish(self, figures: bytes, lives: float) -> bool:
+        """Keep this worker's figures; False if that failed."""
+        return self._ask(self._published, figures, lives) is not None
+
+    def published(self) -> Mapping[str, bytes] | None:
+        """See StateStore."""
+        return self._ask(self._raw.published)
+
+    def close(self) -> None:
+        """Take no more steps, and close connections; what is asked later opens new ones."""
+        self._ticker.stop()
+        self._raw.close()
+
+    # Behind the callers' backs.
+
+    def in_step(self, member: InStep, every: float = STEP) -> None:
+        """Call `member.step()` about every so many seconds, as long as somebody else keeps it."""
+        self._members.add(member, every)
+        if _is_time_real():
+            self._ticker.start()
+
+    def hurry(self) -> None:
+        """Let everybody take a step at once."""
+        self._members.hurry()
+        self._ticker.hurry()
+
+    def step_now(self) -> None:
+        """Let everybody take a step, in this thread: for tests under a fake clock."""
+        self._members.hurry()
+        self._members.step()
+
+    def renew_in_child(self) -> None:
+        """A forked child is a worker of its own."""
+        self.worker = _new_worker()
+        self._raw.renew_in_child()
+
+    def _published(self, figures: bytes, lives: float) -> bool:
+        self._raw.publish(self.worker, figures, lives)
+        return True
+
+    def _ask(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
+        if not self._guard.may_ask():
+            return None
+        started = clock.monotonic()
+        try:
+            answer = work(*args, **kwargs)
+        except StoreFailed as failure:
+            self._guard.failed(str(failure), started)
+            return None
+        took = clock.monotonic() - started
+        if took > self.bound:
+            text = f"it took {took:.2f} s, more than the {self.bound:g} s that it may take"
+            self._guard.failed(text, started)
+        elif self._guard.is_down and self._guard.worked(started):
+            self.returns += 1
+        return answer
+
+    def _step(self) -> None:
+        if _is_time_real():
+            self._members.step()
+
+
+class _StateGuard(Guard):
+    """Workers come back soon after each other, so that none is without its share for long."""
+
+    LONGEST = 2.0
+
+    __slots__ = ()
+
+
+class _Members:
+    """Who keeps in step. `_lock` guards `_due`: when each one's next step is (monotonic)."""
+
+    def __init__(self, label: str) -> None:
+        self._label = label
+        self._lock = threading.Lock()
+        self._due: dict[weakref.ref[InStep], tuple[float, float]] = {}
+        self._errors = 0
+
+    def add(self, member: InStep, every: float) -> None:
+        with self._lock:
+            self._due[weakref.ref(member)] = (clock.monotonic() + every, every)
+
+    def hurry(self) -> None:
+        with self._lock:
+            self._due = {member: (0.0, every) for member, (_, every) in self._due.items()}
+
+    def step(self) -> None:
+        for member in self._now_due():
+            try:
+                member.step()
+            except Exception as error:
+                self._errors += 1
+                if self._errors == 1:
+                    text = f"a step of its shared state raised {type(error).__name__} (told once)"
+                    listeners.announce("degraded", self._label, text)
+
+    def _now_due(self) -> list[InStep]:
+        now = clock.monotonic()
+        found: list[InStep] = []
+        with self._lock:
+            for key, (due, every) in list(self._due.items()):
+                member = key()
+                if member is None:
+                    del self._due[key]
+                elif due <= now + every / 2:
+                    self._due[key] = (now + every, every)
+                    found.append(member)
+        return found
+
+
+def _new_worker() -> str:
+    """Names this process. Those of one host begin alike, since what is wrong with it, say its
+    network, is wrong with all of them.
+    """
+    host = hashlib.blake2b(socket.gethostname().encode("utf-8", "replace"), digest_size=4)
+    return f"{host.hexdigest()}/{secrets.token_hex(8)}"
+
+
+def _is_time_real() -> bool:
+    """Whoever has replaced the time decides when to step."""
+    return clock.wait is threading.Event.wait

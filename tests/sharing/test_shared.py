@@ -1,0 +1,211 @@
+"""A store of shared state that may fail."""
+
+from __future__ import annotations
+
+import gc
+import os
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from resilient.sharing.shapes import Ask, BudgetReport, CircuitTerms, Grant
+from resilient.sharing.shared import SharedState
+from resilient.stores.bytes_store import StoreFailed
+from resilient.testing import FakeClock, RecordedSteps
+from tests.threads import until
+
+forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+
+
+class Scripted:
+    """Answers as it is told to."""
+
+    label = "scripted"
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.fails = False
+        self.before: Callable[[], object] = lambda: None
+
+    def __getattr__(self, name: str) -> Any:
+        def answer(*_: object) -> Any:
+            self.asked.append(name)
+            self.before()
+            if self.fails:
+                raise StoreFailed("it is down")
+            return Grant((0.0,)) if name == "trade" else name
+
+        return answer
+
+
+ASK = Ask("quota", "me", want=1)
+
+
+@pytest.fixture
+def raw() -> Scripted:
+    return Scripted()
+
+
+@pytest.fixture
+def state(raw: Scripted) -> SharedState:
+    return SharedState(raw, 0.25)
+
+
+def test_what_the_store_answers_is_passed_on(state: SharedState, clock: FakeClock) -> None:
+    assert state.trade(ASK) == Grant((0.0,))
+    assert state.circuits(()) == "circuits"
+    assert state.probe("c", CircuitTerms(), 1.0) == "probe"
+    assert state.probed("c", 1, CircuitTerms(), "ok", 0.0, "") == "probed"
+    assert state.budgets([BudgetReport("b", 60)]) == "budgets"
+    assert state.publish(b"figures", 60)
+    assert state.published() == "published"
+
+
+def test_one_that_is_down_is_left_alone_and_told_of_once(
+    state: SharedState, raw: Scripted, clock: FakeClock, steps: RecordedSteps
+) -> None:
+    raw.fails = True
+    assert [state.trade(ASK) for _ in range(5)] == [None] * 5
+    assert not state.publish(b"figures", 60)
+    assert state.is_down
+    assert raw.asked == ["trade"]
+    assert (state.failures, state.skipped) == (1, 5)
+    assert steps.kinds() == ["degraded"]
+    assert "it is down; calls go on without shared state" in steps[0].text
+
+
+def test_one_that_is_back_is_told_of_and_counted(
+    state: SharedState, raw: Scripted, clock: FakeClock, steps: RecordedSteps
+) -> None:
+    raw.fails = True
+    state.trade(ASK)
+    raw.fails = False
+    clock.advance(1)
+    assert state.trade(ASK) is not None
+    assert state.returns == 1
+    assert not state.is_down
+    assert steps.kinds() == ["degraded", "restored"]
+
+
+def test_it_is_tried_again_every_two_seconds_at_least(
+    state: SharedState, raw: Scripted, clock: FakeClock
+) -> None:
+    raw.fails = True
+    for _ in range(600):
+        state.trade(ASK)
+        clock.advance(0.1)
+    assert len(raw.asked) >= 29
+
+
+def test_an_answer_that_came_late_counts_and_the_next_caller_does_not_wait(
+    state: SharedState, raw: Scripted, clock: FakeClock, steps: RecordedSteps
+) -> None:
+    raw.before = lambda: clock.advance(0.3)
+    assert state.trade(ASK) == Grant((0.0,))
+    assert state.trade(ASK) is None
+    assert "it took 0.30 s, more than the 0.25 s" in steps[0].text
+
+
+def test_a_mistake_of_ours_is_not_taken_for_a_failure(
+    state: SharedState, raw: Scripted, clock: FakeClock
+) -> None:
+    def fault() -> None:
+        raise TypeError
+
+    raw.before = fault
+    with pytest.raises(TypeError):
+        state.trade(ASK)
+    assert not state.is_down
+
+
+class Member:
+    def __init__(self, then: Callable[[], object] = lambda: None) -> None:
+        self.steps = 0
+        self._then = then
+
+    def step(self) -> None:
+        try:
+            self._then()
+        finally:
+            self.steps += 1
+
+
+def test_all_members_take_their_steps(state: SharedState, clock: FakeClock) -> None:
+    members = [Member(), Member()]
+    for member in members:
+        state.in_step(member)
+    state.step_now()
+    state.step_now()
+    assert [member.steps for member in members] == [2, 2]
+
+
+def test_no_thread_runs_under_a_fake_clock(state: SharedState, clock: FakeClock) -> None:
+    member = Member()
+    state.in_step(member)
+    assert "resilient-sharing" not in [thread.name for thread in threading.enumerate()]
+
+
+def test_a_member_s_error_is_told_once_and_stops_nobody(
+    state: SharedState, clock: FakeClock, steps: RecordedSteps
+) -> None:
+    def fault() -> None:
+        raise RuntimeError("secret")
+
+    bad, good = Member(fault), Member()
+    state.in_step(bad)
+    state.in_step(good)
+    state.step_now()
+    state.step_now()
+    assert good.steps == bad.steps == 2
+    assert [step.text for step in steps] == [
+        "a step of its shared state raised RuntimeError (told once)"
+    ]
+
+
+def test_a_member_that_nobody_keeps_is_forgotten(state: SharedState, clock: FakeClock) -> None:
+    member = Member()
+    state.in_step(member)
+    del member
+    gc.collect()
+    state.step_now()
+    assert not state._members._due
+
+
+def test_in_real_time_steps_come_by_themselves_and_at_once_for_who_hurries(
+    state: SharedState,
+) -> None:
+    often, rarely = Member(), Member()
+    state.in_step(often, 0.001)
+    state.in_step(rarely, 3600)
+    until(lambda: often.steps >= 2)
+    assert not rarely.steps
+    state.hurry()
+    until(lambda: rarely.steps == 1)
+    state.close()
+
+
+@forks
+def test_a_forked_child_is_another_worker_and_goes_on_stepping(state: SharedState) -> None:
+    read, write = os.pipe()
+    member = Member(lambda: os.write(write, b"%d %s\n" % (os.getpid(), state.worker.encode())))
+    state.in_step(member, 0.001)
+    child = os.fork()
+    if not child:
+        before = member.steps
+        try:
+            until(lambda: member.steps > before)
+        finally:
+            os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    state.close()
+    os.close(write)
+    with os.fdopen(read) as told:
+        workers = {tuple(line.split()) for line in told}
+    assert {pid for pid, _ in workers} >= {str(child)}
+    assert len({worker for _, worker in workers}) == len({pid for pid, _ in workers})
+
+
+def test_it_does_not_show_more_than_its_label(state: SharedState) -> None:
+    assert repr(state) == "<shared state in scripted>"

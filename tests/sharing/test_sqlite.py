@@ -1,0 +1,256 @@
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from resilient.sharing import sqlite as sharing_sqlite
+from resilient.sharing import sqlite_tables
+from resilient.sharing.shapes import Ask, BudgetReport, CircuitReport, CircuitTerms, Grant
+from resilient.sharing.sqlite import SqliteState, open_sqlite
+from resilient.stores.bytes_store import StoreFailed
+from resilient.stores.opening import open_store
+from resilient.testing import FakeClock
+
+THREE_A_SECOND = ((3, 1.0),)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "state.db"
+
+
+@pytest.fixture
+def state(path: Path, clock: FakeClock) -> Iterator[SqliteState]:
+    with contextlib.closing(open_sqlite(path, 0.05)) as state:
+        yield state
+
+
+@contextlib.contextmanager
+def database(path: Path) -> Iterator[sqlite3.Connection]:
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:
+        yield db
+
+
+def take(state: SqliteState, want: int = 3, **facts: Any) -> Grant:
+    ask = Ask("q", "one", THREE_A_SECOND, want=want, lives=1e6)
+    return state.trade(ask._replace(**facts))
+
+
+def test_quota_survives_a_restart(state: SqliteState, path: Path, clock: FakeClock) -> None:
+    take(state, 2)
+    state.close()
+    with contextlib.closing(open_sqlite(path, 0.05)) as again:
+        assert len(take(again).starts) == 1
+
+
+def test_time_of_day_that_jumps_changes_nothing(
+    state: SqliteState, path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take(state, done=[(3, 0)])
+    for jump in (-86_400.0, 86_400.0):
+        monkeypatch.setattr(clock, "_ahead", clock._ahead + jump)
+        with contextlib.closing(open_sqlite(path, 0.05)) as other:
+            assert take(other, holder="other").wait > 0
+
+
+def reboot(clock: FakeClock, monkeypatch: pytest.MonkeyPatch, *, time_off: float) -> None:
+    """The monotonic clock begins at 5, and the time of day has gone on for `time_off` seconds."""
+    now = clock.time()
+    monkeypatch.setattr(sqlite_tables, "boot_of_this_machine", lambda: f"boot at {now}")
+    monkeypatch.setattr(clock, "_now", 5.0)
+    monkeypatch.setattr(clock, "_ahead", now + time_off - 5.0)
+
+
+@pytest.mark.parametrize(
+    ("time_off", "wait"), [(0.25, 0.75), (-1000.0, 1.0)], ids=["goes on", "set back"]
+)
+def test_reboot_goes_on_from_the_time_of_day_and_never_goes_back(
+    path: Path,
+    clock: FakeClock,
+    monkeypatch: pytest.MonkeyPatch,
+    time_off: float,
+    wait: float,
+) -> None:
+    clock.advance(1000)
+    with contextlib.closing(open_sqlite(path, 0.05)) as state:
+        take(state, 0, spent=[(3, 0)])
+    reboot(clock, monkeypatch, time_off=time_off)
+    with contextlib.closing(open_sqlite(path, 0.05)) as state:
+        assert take(state, 1).wait == pytest.approx(wait, abs=0.01)
+        clock.advance(wait + 0.01)
+        assert len(take(state, 1).starts) == 1
+
+
+def test_processes_of_one_boot_have_one_clock(
+    state: SqliteState, path: Path, clock: FakeClock
+) -> None:
+    take(state)
+    clock.advance(100)
+    with contextlib.closing(open_sqlite(path, 0.05)) as other:
+        take(other)
+        assert other._ahead == state._ahead
+
+
+def test_boot_is_known_without_the_file_that_names_it(
+    clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_tables, "_LINUX", Path("/nowhere/at/all"))
+    boot = sqlite_tables.boot_of_this_machine()
+    clock.advance(1000)
+    assert sqlite_tables.boot_of_this_machine() == boot
+
+
+def test_cache_and_shared_state_may_live_in_one_file(path: Path, clock: FakeClock) -> None:
+    key = b"a key of the tests, 32 bytes long"
+    with contextlib.closing(open_store(f"sqlite:///{path}", key=key)) as store:
+        store.set(store.digest(b"k"), "value", lives=60)
+        with contextlib.closing(open_sqlite(path, 0.05)) as state:
+            take(state)
+        assert store.get(store.digest(b"k")) == "value"
+
+
+def test_database_of_something_else_is_left_alone(path: Path, clock: FakeClock) -> None:
+    with database(path) as db:
+        db.execute("CREATE TABLE theirs (x)")
+    with contextlib.closing(open_sqlite(path, 0.05)) as state:
+        with pytest.raises(StoreFailed, match="something else"):
+            take(state)
+    with database(path) as db:
+        tables = db.execute("SELECT name FROM sqlite_master").fetchall()
+    assert tables == [("theirs",)]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="there are no such rights here")
+def test_file_is_for_its_owner_alone(state: SqliteState, path: Path) -> None:
+    take(state)
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_other_writer_is_waited_for_no_longer_than_the_bound(
+    state: SqliteState, path: Path
+) -> None:
+    take(state, 1)
+    with database(path) as db:
+        db.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreFailed, match="locked"):
+            take(state, 1)
+        with pytest.raises(StoreFailed, match="locked"):
+            state.budgets([BudgetReport("b", 10, calls=1)])
+        db.execute("ROLLBACK")
+    assert len(take(state).starts) == 2
+
+
+def test_who_only_looks_waits_for_nobody(state: SqliteState, path: Path) -> None:
+    terms = CircuitTerms()
+    state.circuits("one", [CircuitReport("c", terms, failed=1, opens=30.0)])
+    with database(path) as db:
+        db.execute("BEGIN IMMEDIATE")
+        assert state.circuits("other", [CircuitReport("c", terms)])[0].state == "open"
+        assert state.probe("c", "other", terms, 10.0).number is None
+        assert state.budgets([BudgetReport("b", 10)])[0].calls == 0
+        assert state.published() == {}
+        db.execute("ROLLBACK")
+
+
+def test_trade_that_fails_takes_nothing(
+    state: SqliteState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take(state, 1)
+    with monkeypatch.context() as patch:
+
+        def packed(_: object) -> bytes:
+            raise KeyboardInterrupt
+
+        patch.setattr(sharing_sqlite, "packed", packed)
+        with pytest.raises(KeyboardInterrupt):
+            take(state, 1)
+    assert len(take(state).starts) == 2
+
+
+def test_state_that_another_process_has_changed_is_read_anew(
+    state: SqliteState, path: Path
+) -> None:
+    with contextlib.closing(open_sqlite(path, 0.05)) as other:
+        given = [len(take(one, 1).starts) for one in (state, other, state, other, state)]
+    assert given == [1, 1, 1, 0, 0]
+
+
+def test_many_quotas_keep_few_ledgers_in_mind(state: SqliteState) -> None:
+    for number in range(3 * state.MOST_KNOWN):
+        take(state, quota=f"q{number}")
+    assert len(state._known) <= state.MOST_KNOWN
+    assert len(take(state, quota="q0").starts) == 0
+
+
+@pytest.mark.parametrize(
+    "value",
+    [b"", b"\x01nonsense", "text", 7, b"\xff" * 100],
+    ids=["empty", "cut", "text", "n", "ff"],
+)
+def test_state_that_is_not_ours_begins_anew(state: SqliteState, path: Path, value: object) -> None:
+    take(state)
+    with database(path) as db:
+        db.execute("UPDATE shared SET state = ?", (value,))
+    assert len(take(state).starts) == 3
+
+
+@pytest.mark.parametrize("value", ["{", b"\xff\xfe\x00", 7], ids=["cut", "bytes", "number"])
+def test_circuit_that_is_not_ours_begins_anew(
+    state: SqliteState, path: Path, value: object
+) -> None:
+    report = CircuitReport("c", CircuitTerms(), failed=1, opens=30.0)
+    state.circuits("one", [report])
+    with database(path) as db:
+        db.execute("UPDATE shared SET state = ?", (value,))
+    assert state.circuits("one", [report])[0].state == "open"
+
+
+def test_corrupt_file_is_set_aside(state: SqliteState, path: Path, steps: Any) -> None:
+    take(state)
+    state.close()
+    path.write_bytes(b"no database at all" * 500)
+    assert len(take(state).starts) == 3
+    assert len([one for one in path.parent.iterdir() if "corrupt" in one.name]) >= 1
+
+
+def test_file_that_was_deleted_is_begun_anew(
+    state: SqliteState, path: Path, clock: FakeClock
+) -> None:
+    take(state)
+    for one in list(path.parent.iterdir()):
+        one.unlink()
+    clock.advance(2)
+    assert len(take(state).starts) == 3
+
+
+def test_rows_that_nobody_needs_are_deleted_by_and_by(
+    state: SqliteState, path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SqliteState, "BATCH", 4)
+    for number in range(10):
+        take(state, quota=f"old{number}")
+    clock.advance(7200)
+    for _ in range(4):
+        clock.advance(state.SWEEP + 1)
+        take(state, 0, quota="new")
+    with database(path) as db:
+        names = db.execute("SELECT name FROM shared").fetchall()
+    assert names == [("quota:new",)]
+
+
+def test_closed_state_opens_again(state: SqliteState) -> None:
+    take(state, 1)
+    state.close()
+    assert len(take(state).starts) == 2
+
+
+def test_child_uses_connections_of_its_own(state: SqliteState) -> None:
+    take(state, 1)
+    state.renew_in_child()
+    assert len(take(state).starts) == 2
