@@ -90,6 +90,7 @@ class Bucket:
         "_longest",
         "_mine",
         "_own",
+        "_shared",
         "_since",
         "_strangers",
         "is_told_of",
@@ -106,14 +107,24 @@ class Bucket:
     )
 
     def __init__(
-        self, name: str, told: Told, *, counts_requests: bool = True, strangers: int = 0
+        self,
+        name: str,
+        told: Told,
+        *,
+        counts_requests: bool = True,
+        strangers: int = 0,
+        shared: bool = False,
     ) -> None:
-        """strangers: requests under way that `ramp` does not count, since nobody knew of this."""
+        """strangers: requests under way that `ramp` does not count, since nobody knew of this.
+
+        shared: does a store of shared state see to what workers spend who are no others?
+        """
         self.name = name
         self.lag = 0.0
         self.price = 1.0
         self.others = 0.0
         self.rolls = False
+        self._shared = shared
         self.ramp = Ramp()
         self._asks_since = math.inf
         self._counts_requests = counts_requests
@@ -309,7 +320,8 @@ class Bucket:
             self.resets_at = told.resets_at or told.at
         if self.rolls:
             # Somebody was faster, which is no news of the reset.
-            self.others = max(self.others, 1 / max(told.at - before, 0.02))
+            if not self._shared:
+                self.others = max(self.others, 1 / max(told.at - before, 0.02))
             return
         if self.resets_at + self.lag <= told.at:
             # Whole seconds rounded down are late by up to one, whole minutes by more.
@@ -324,6 +336,8 @@ class Bucket:
         self.told_at = max(self.told_at, told.at)
         if not self._counts_requests:
             self.price += (max(before - self.left, 0.0) - self.price) / 4
+            return
+        if self._shared:
             return
         # All of ours that are under way may be in it, so this is the least.
         theirs = self._left_first - self.left - self._own - self.ramp.under_way

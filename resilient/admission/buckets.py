@@ -19,11 +19,15 @@ Key = tuple[str, str, str, str]
 
 
 class Buckets:
-    """All guarded by the lock of a Quota."""
+    """All guarded by the lock of a Quota.
 
-    __slots__ = ("_spends", "_told_of_cap", "all")
+    shared: are there other workers, whose spending a store counts?
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_shared", "_spends", "_told_of_cap", "all")
+
+    def __init__(self, *, shared: bool = False) -> None:
+        self._shared = shared
         self.all: dict[Key, Bucket] = {}
         self._spends: dict[str, dict[Key, Bucket]] = {}
         self._told_of_cap = False
@@ -34,6 +38,16 @@ class Buckets:
         if known is not None:
             return list(known.values())
         return [bucket for (_, scope, *_), bucket in self.all.items() if not scope]
+
+    def keys_of(self, who: str, now: float) -> list[Key]:
+        """Those that a function spends and that are in force, by key."""
+        known = self._spends.get(who)
+        of_it = self.all if known is None else known
+        return [
+            key
+            for key, bucket in of_it.items()
+            if bucket.due > now and (known is not None or not key[1])
+        ]
 
     @property
     def is_one_for_all(self) -> bool:
@@ -60,7 +74,11 @@ class Buckets:
             bucket = self.all.get(key)
             if bucket is None:
                 bucket = self.all[key] = Bucket(
-                    name or answer.scope, told, counts_requests=counts_requests, strangers=strangers
+                    name or answer.scope,
+                    told,
+                    counts_requests=counts_requests,
+                    strangers=strangers,
+                    shared=self._shared,
                 )
             else:
                 bucket.learn(told)

@@ -9,7 +9,8 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
-from resilient.admission.quota import Permit, Quota
+from resilient.admission.permit import Permit
+from resilient.admission.quota import Quota
 from resilient.call import Call, Gate
 from resilient.timing import clock
 

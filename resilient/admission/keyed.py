@@ -21,7 +21,7 @@ class KeyedQuotas:
 
     __slots__ = ("_lock", "_make", "_most", "by_key")
 
-    def __init__(self, make: Callable[[], Quota], most: int) -> None:
+    def __init__(self, make: Callable[[Hashable], Quota], most: int) -> None:
         self.by_key: OrderedDict[Hashable, Quota] = OrderedDict()
         self._make = make
         self._most = most
@@ -32,7 +32,7 @@ class KeyedQuotas:
         with self._lock:
             quota = self.by_key.get(key)
             if quota is None:
-                quota = self.by_key[key] = self._make()
+                quota = self.by_key[key] = self._make(key)
             quota.users += 1
             self.by_key.move_to_end(key)
             self._forget_locked()
@@ -42,6 +42,11 @@ class KeyedQuotas:
         """One user less."""
         with self._lock:
             quota.users -= 1
+
+    def items(self) -> list[tuple[Hashable, Quota]]:
+        """Those that are kept now, with their keys."""
+        with self._lock:
+            return list(self.by_key.items())
 
     def all(self) -> list[Quota]:
         """Those that are kept now."""

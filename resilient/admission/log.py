@@ -7,6 +7,7 @@ its admission and is free again one period after its request was done.
 
 from __future__ import annotations
 
+import bisect
 import heapq
 import itertools
 import math
@@ -115,17 +116,24 @@ class AdmissionLog:
     def free(self) -> int:
         """How many slots nobody has taken, or has brought back long enough ago."""
         now = clock.monotonic()
-        return self._left() + sum(at <= now for at in (*self._free_at.copy(), *self._early))
+        early = sum(at <= now for at in self._early.copy())
+        return self._left() + bisect.bisect_right(self._free_at.copy(), now) + early
 
     @property
     def full_at(self) -> float:
         """When all slots that were brought back are free (monotonic seconds)."""
-        return max([*self._free_at.copy(), *self._early], default=clock.monotonic())
+        newest = list(itertools.islice(reversed(self._free_at.copy()), 1))
+        return max(newest + self._early, default=clock.monotonic())
 
     def newest(self, count: int) -> list[float]:
         """When the newest `count` calls were done (monotonic seconds), the oldest first."""
         moments = list(itertools.islice(reversed(self._free_at.copy()), count))
         return [at - self.rate.period for at in reversed(moments)]
+
+    def since(self, moment: float) -> list[float]:
+        """When calls were done that still count at `moment` (monotonic seconds), oldest first."""
+        taken = sorted((*self._free_at.copy(), *self._early))
+        return [at - self.rate.period for at in taken if at > moment]
 
     def is_idle(self, now: float) -> bool:
         """Are all slots free?"""

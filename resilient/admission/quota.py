@@ -11,33 +11,13 @@ from resilient.admission.bucket import MAX_WAIT, Bucket
 from resilient.admission.buckets import Buckets
 from resilient.admission.log import AdmissionLog
 from resilient.admission.pacing import Backoff, Cubic, Meter, Ramp
+from resilient.admission.permit import Permit
 from resilient.admission.rates import Rate
 from resilient.timing import clock
 from resilient.waiting import Line
 
 _AGAIN = 60.0
 """Seconds after a pause in which another refusal shows that pausing alone does not help."""
-
-
-class Permit:
-    """What one call holds of a quota. The throttle guards it while it changes hands.
-
-    who: the function, by its label; what it has been seen to spend is what it needs.
-    is_held: there are slots to give back. is_over: the call has ended; whoever of its threads still
-    sends a request gives its slots back at once.
-    ramps: where its request counts as under way; guarded by the lock of the quota.
-    """
-
-    __slots__ = ("cost", "is_held", "is_over", "quota", "ramps", "urgent", "who")
-
-    def __init__(self, quota: Quota, cost: int = 1, who: str = "", *, urgent: bool = False) -> None:
-        self.quota = quota
-        self.cost = cost
-        self.who = who
-        self.urgent = urgent
-        self.is_held = False
-        self.is_over = False
-        self.ramps: tuple[Ramp, ...] = ()
 
 
 class Quota:
@@ -78,13 +58,14 @@ class Quota:
         reserve: float = 0.0,
         spread: bool = False,
         careful: bool = False,
+        buckets: Buckets | None = None,
     ) -> None:
         self.logs = [AdmissionLog(rate) for rate in rates]
         self.line = Line(max_waiting)
         self.paused_until = -math.inf
         self.users = 0
         self.is_simple = simple and len(self.logs) == 1
-        self.buckets = Buckets()
+        self.buckets = buckets or Buckets()
         self.cubic: Cubic | None = None
         self._reserve = reserve
         self._spread = spread
@@ -122,33 +103,9 @@ class Quota:
             return self._take_of_rates(permit, now)
         with self._lock:
             buckets = self.buckets.of(permit.who)
-            wait = self._lacks_locked(permit, buckets, now)
-            if wait:
-                return wait
-            if self.is_simple:
-                # Calls without a lock may take slots at the same time.
-                wait = self.logs[0].take(now)
-                if wait:
-                    return wait
-            else:
-                for log in self.logs:
-                    log.take_some(permit.cost, now)
-            if self._meter is not None:
-                self._meter.add(now)
-            if self.cubic is not None:
-                self.cubic.enter()
-            interval = self._interval_locked(buckets, now) * permit.cost
-            if interval:
-                # A thread that wakes late must not slow down all that follow; only what was cut
-                # for going too fast is never hurried.
-                late = 0.0 if self.cubic else interval
-                self._next_at = max(self._next_at, now - late) + interval
-            ramps = (self._ramp, *(bucket.ramp for bucket in buckets))
-            for ramp in ramps:
-                ramp.enter(now)
-            # Threads of one call may each take for it at the same time.
-            permit.ramps += ramps
-            return 0.0
+            return self._lacks_locked(permit, buckets, now) or self._take_locked(
+                permit, buckets, now
+            )
 
     def _take_of_rates(self, permit: Permit, now: float) -> float:
         """The same while the vendor has told nothing that counts."""
@@ -264,6 +221,32 @@ class Quota:
 
     # All below with the lock held.
 
+    def _take_locked(self, permit: Permit, buckets: list[Bucket], now: float) -> float:
+        """Take what is not lacking, unless a call without the lock was faster."""
+        if self.is_simple:
+            wait = self.logs[0].take(now)
+            if wait:
+                return wait
+        else:
+            for log in self.logs:
+                log.take_some(permit.cost, now)
+        if self._meter is not None:
+            self._meter.add(now)
+        if self.cubic is not None:
+            self.cubic.enter()
+        interval = self._interval_locked(buckets, now) * permit.cost
+        if interval:
+            # A thread that wakes late must not slow down all that follow; only what was cut
+            # for going too fast is never hurried.
+            late = 0.0 if self.cubic else interval
+            self._next_at = max(self._next_at, now - late) + interval
+        ramps = (self._ramp, *(bucket.ramp for bucket in buckets))
+        for ramp in ramps:
+            ramp.enter(now)
+        # Threads of one call may each take for it at the same time.
+        permit.ramps += ramps
+        return 0.0
+
     def _lacks_locked(self, permit: Permit, buckets: list[Bucket], now: float) -> float:
         wait = max(self.paused_until - now, self._next_at - now, self._ramp.lacks(now))
         if wait > 0:
@@ -273,12 +256,14 @@ class Quota:
         return wait or (0.0 if self.is_simple else self._lacks_of_logs_locked(permit, now))
 
     def _lacks_of_logs_locked(self, permit: Permit, now: float) -> float:
-        reserve = 0.0 if permit.urgent else self._reserve
         wait = 0.0
         for log in self.logs:
-            kept = math.ceil(reserve * log.rate.calls) if reserve else 0
-            wait = max(wait, log.lacks(permit.cost + kept, now))
+            wait = max(wait, log.lacks(permit.cost + self._kept_locked(permit, log.rate), now))
         return wait
+
+    def _kept_locked(self, permit: Permit, rate: Rate) -> int:
+        """Slots that this permit has to leave."""
+        return 0 if permit.urgent else math.ceil(self._reserve * rate.calls)
 
     def _interval_locked(self, buckets: list[Bucket], now: float) -> float:
         """Seconds from one admission to the next, where they are paced."""

@@ -9,7 +9,8 @@ from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
 from resilient.admission.answer import Answer, News
-from resilient.admission.quota import Permit, Quota
+from resilient.admission.permit import Permit
+from resilient.admission.quota import Quota
 from resilient.timing import clock
 
 _DAY = 86400.0
@@ -47,9 +48,14 @@ class ThrottleView(NamedTuple):
 
     def plain(self) -> dict[str, Any]:
         """The same as plain data, times as Unix seconds."""
+        # One by one: a dump asks this of every function.
         return {
-            name: value.timestamp() if isinstance(value, datetime) else value
-            for name, value in self._asdict().items()
+            "limit": self.limit,
+            "remaining": self.remaining,
+            "resets_at": self.resets_at and self.resets_at.timestamp(),
+            "waiting": self.waiting,
+            "paused_until": self.paused_until and self.paused_until.timestamp(),
+            "slowed_to": self.slowed_to,
         }
 
 
@@ -123,8 +129,9 @@ def _view(quota: Quota, who: str, waiting: int, now: float) -> ThrottleView:
     if bucket is not None:
         limit, remaining, resets_at = bucket.limit, bucket.left, bucket.resets_at
     elif quota.logs:
-        log = min(quota.logs, key=lambda log: log.free / log.rate.calls)
-        limit, remaining = log.rate.calls, log.free
+        left = [(log.free, log) for log in quota.logs]
+        remaining, log = min(left, key=lambda pair: pair[0] / pair[1].rate.calls)
+        limit = log.rate.calls
         resets_at = log.full_at if remaining < limit else None
     cubic = quota.cubic
     return ThrottleView(

@@ -65,6 +65,8 @@ class Service(Policy):
             raise ConfigurationError(f"service({name!r}, …): a service can't bundle a service.")
         self.name = name
         self.policies = policies
+        for policy in policies:
+            policy.bundled(name)
         self.timeout = options.optional_seconds(timeout, "service(timeout)")
         self.deadline = options.optional_seconds(deadline, "service(deadline)")
         self.hard_deadline = options.flag(hard_deadline, "service(hard_deadline)")

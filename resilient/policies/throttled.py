@@ -14,14 +14,19 @@ from resilient import options
 from resilient.admission.answer import Answer
 from resilient.admission.hearing import answer_of, answer_unseen, heard_of
 from resilient.admission.holding import Holdings
+from resilient.admission.inheriting import inherit, inherit_all
 from resilient.admission.keyed import KeyedQuotas
-from resilient.admission.quota import Permit, Quota
+from resilient.admission.permit import Permit
+from resilient.admission.quota import Quota
 from resilient.admission.rates import Rate, parse_rate
+from resilient.admission.shared_quota import AGAIN, SharedQuota, StoreOutOfReach
 from resilient.admission.telling import ThrottleView, refusal_text, told_of, view_of, why_waiting
 from resilient.call import FINE, Call, Exchange, Gate, Target
 from resilient.errors import ConfigurationError, RateLimited
 from resilient.options import Seconds
 from resilient.pipeline import Decorated, Handler, Policy, policy_or_decorated
+from resilient.sharing.naming import SharedName, hashed
+from resilient.sharing.opening import Store, state_for
 from resilient.timing import clock
 from resilient.verdict import judge_error
 from resilient.waiting import NOTEWORTHY, ROUNDING
@@ -56,6 +61,9 @@ class Throttled(Policy, Gate):
         priority: Callable[..., object] | None = None,
         per: str = "request",
         mode: str = "enforce",
+        store: Store | None = None,
+        name: str | None = None,
+        on_store_error: str = "local",
     ) -> None:
         self.rates = _rates(rates, calls, period)
         self.max_wait = options.seconds(max_wait, "throttled(max_wait)", zero=True)
@@ -85,9 +93,23 @@ class Throttled(Policy, Gate):
                 'as "10/s", or leave adaptive= out.'
             )
         self._check_reserve()
+        self.on_store_error = options.choice(
+            on_store_error, "throttled(on_store_error)", ("local", "refuse")
+        )
+        self._state = state_for(store, "throttled(store)")
+        self._follows_default = store is None
+        self._name = SharedName("throttled", name)
+        self._shared_as: str | None = None
         self._quota = self._new_quota()
         self._keyed = KeyedQuotas(self._new_quota, self.max_keys)
         self._holdings = Holdings(self, self._quota)
+
+    def is_elsewhere(self, default: object) -> bool:
+        return self._follows_default and self._state is not default
+
+    def take_over(self, old: Throttled) -> None:
+        inherit(self._quota, old._quota)
+        inherit_all(self._keyed, old._keyed)
 
     def renew_in_child(self) -> None:
         for quota in self._all_quotas():
@@ -104,7 +126,12 @@ class Throttled(Policy, Gate):
             shown["pace"] = self.pace
         if self._priority is not None:
             shown |= {"priority": self._priority, "reserve": self.reserve}
+        if self._state is not None:
+            shown |= {"store": self._state.label, "on_store_error": self.on_store_error}
         return shown
+
+    def bundled(self, service: str | None) -> None:
+        self._name.bundle(service)
 
     @property
     def waiting(self) -> int:
@@ -123,6 +150,7 @@ class Throttled(Policy, Gate):
             target.gates = (*target.gates, self)
         elif self.per == "request":  # it stands there twice: each request needs it once
             return proceed
+        self._share_as(target)
 
         def handler(call: Call) -> Any:
             if self._key is None:
@@ -242,8 +270,29 @@ class Throttled(Policy, Gate):
 
     def _enter(self, call: Call, permit: Permit) -> bool:
         """Get slots, waiting for them; False if there are none and this only observes."""
+        try:
+            return self._get(call, permit)
+        except StoreOutOfReach:
+            text = f"the store of {permit.quota} can't be reached"
+            if self.observes(call):
+                call.report("would_throttle", f"would be refused: {text}")
+                return False
+            call.report("rate_limited", f"refused: {text}")
+        label = call.target.label
+        raise RateLimited(
+            f'{label}: {text}, and on_store_error="refuse" lets nothing go without it. Use '
+            '"local", add @fallback, or come back after exc.retry_after seconds.',
+            label=label,
+            retry_after=AGAIN,
+        )
+
+    def _get(self, call: Call, permit: Permit) -> bool:
         quota = permit.quota
         since = clock.monotonic()
+        left = call.time_left()
+        longest = self.max_wait if left is None else min(self.max_wait, max(0.0, left))
+        observes = self.observes(call)
+        permit.until = since if observes else since + longest
         # Nobody overtakes those in line.
         group = quota.group_of(permit.who) if quota.line.waiting else None
         is_first = not quota.line.waiting or not quota.line.in_front(group, urgent=permit.urgent)
@@ -252,11 +301,9 @@ class Throttled(Policy, Gate):
         # A slot that this thread has just looked at may be what the first in line has missed.
         quota.line.wake()
         needed = quota.at_least(permit, since)
-        if self.observes(call):
+        if observes:
             call.report("would_throttle", f"would wait {needed:.3g} s for {quota}")
             return False
-        left = call.time_left()
-        longest = self.max_wait if left is None else min(self.max_wait, max(0.0, left))
         if needed <= longest + ROUNDING and self._wait(call, permit, needed, longest):
             return True
         raise self._refusal(call, permit, longest)
@@ -326,16 +373,34 @@ class Throttled(Policy, Gate):
         cost = options.whole(self.cost(*call.args, **call.kwargs), "throttled(cost)")
         return min(cost, self._largest or cost)
 
-    def _new_quota(self) -> Quota:
+    def _new_quota(self, key: Hashable = None) -> Quota:
+        spread, careful = self.pace == "spread", self.adaptive and not self.rates
+        if self._state is not None:
+            return SharedQuota(
+                self.rates,
+                self.max_waiting,
+                self._state,
+                name=None if self._key is None else f"{self._shared_as}:{hashed(key)}",
+                refuses=self.on_store_error == "refuse",
+                reserve=self.reserve,
+                spread=spread,
+                careful=careful,
+            )
         is_simple = self._key is None and self.cost == 1 and self._priority is None
         return Quota(
             self.rates,
             self.max_waiting,
-            simple=is_simple and self.pace == "burst",
+            simple=is_simple and not spread,
             reserve=self.reserve,
-            spread=self.pace == "spread",
-            careful=self.adaptive and not self.rates,
+            spread=spread,
+            careful=careful,
         )
+
+    def _share_as(self, target: Target) -> None:
+        """Settle what the quota is called in the store: the functions of one object share it."""
+        if isinstance(self._quota, SharedQuota):
+            self._shared_as = self._name.of(target)
+            self._quota.name = self._quota.name or self._shared_as
 
     def _all_quotas(self) -> list[Quota]:
         return [self._quota, *self._keyed.all()]
@@ -375,6 +440,9 @@ def throttled(
     priority: Callable[..., object] | None = None,
     per: str = "request",
     mode: str = "enforce",
+    store: Store | None = None,
+    name: str | None = None,
+    on_store_error: str = "local",
 ) -> Throttled: ...
 
 
@@ -402,6 +470,14 @@ def throttled(*given: Any, **chosen: Any) -> Any:
         those, and a call inside another one of the same throttle spends what that one holds.
         "call" counts function calls, each for as long as it runs.
     mode: "observe" never waits or refuses, and records what it would have done.
+    store: where all workers count together, so that twelve of them are one client to the vendor:
+        "sqlite:///path" for the processes of a machine, "redis://host:6379/0" for several; what the
+        vendor has told one of them holds for all. None: the default store, if one is configured;
+        "local": this process counts alone.
+    name: what is shared; None: the service that bundles it, else the function's own name. The same
+        name in the same store is the same quota, and wants the same rates.
+    on_store_error: without the store, "local" goes on with this worker's share of the rates, by as
+        many workers as there were (at least one call each); "refuse" raises RateLimited.
 
     Raises: RateLimited, a ratelimit.RateLimitException, with `retry_after` seconds.
     """

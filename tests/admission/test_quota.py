@@ -16,7 +16,8 @@ from resilient.admission.answer import Answer, News
 from resilient.admission.bucket import MAX_WAIT, Told
 from resilient.admission.buckets import MOST
 from resilient.admission.pacing import PATIENCE
-from resilient.admission.quota import Permit, Quota
+from resilient.admission.permit import Permit
+from resilient.admission.quota import Quota
 from resilient.admission.rates import Rate
 from resilient.testing import FakeClock, fake_clock
 from tests.admission.playing import CALLS, played

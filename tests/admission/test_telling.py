@@ -11,7 +11,8 @@ import pytest
 
 from resilient.admission.answer import Answer, News
 from resilient.admission.bucket import Forecast, Told
-from resilient.admission.quota import Permit, Quota
+from resilient.admission.permit import Permit
+from resilient.admission.quota import Quota
 from resilient.admission.rates import Rate
 from resilient.admission.telling import refusal_text, told_of, view_of, why_waiting
 from resilient.testing import FakeClock

@@ -27,7 +27,7 @@ from resilient import (
     throttled,
 )
 from resilient.admission.keyed import FULL
-from resilient.admission.quota import Permit
+from resilient.admission.permit import Permit
 from resilient.call import listeners
 from resilient.testing import FakeClock, RecordedSteps, ScriptedVendor, fake_clock
 from resilient.timing import clock as clock_in_force

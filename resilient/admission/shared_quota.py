@@ -1,0 +1,290 @@
+"""A quota that workers share: a store counts its slots, and each worker uses some it was given.
+
+What one worker knows decides first, as in any quota: rates, pauses, the vendor's word, the line.
+Then a call needs a slot that the store has given. Who finds none asks for as many as the calls of
+the next moment will need; what is over, unused or told by the vendor goes with the next question,
+or with a step in the background. So most calls ask nobody.
+
+No moment of the store's is known, only durations: a slot that is free in 0.3 s is used 0.3 s after
+the answer came, and what is held is given up sooner than the store takes it back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from resilient.admission.account import Account, Question
+from resilient.admission.answer import Answer, News
+from resilient.admission.bucket import Bucket
+from resilient.admission.buckets import Buckets
+from resilient.admission.demand import SOONEST
+from resilient.admission.outage import LOOK
+from resilient.admission.permit import Permit
+from resilient.admission.quota import Quota
+from resilient.admission.rates import Rate
+from resilient.admission.telling import told_of
+from resilient.admission.words import answer_in, key_of
+from resilient.call import listeners
+from resilient.sharing.shapes import Ask, Grant
+from resilient.sharing.shared import SharedState
+from resilient.timing import clock
+
+AGAIN = 1.0
+"""Seconds after which a caller who was refused for the store's sake may come back."""
+
+_TRIES = 8
+"""How often one look asks, while others are faster to take what was given."""
+
+_PATIENCE = 5.0
+"""Seconds that one thread waits for another one's answer, which comes sooner by its own bound."""
+
+
+class StoreOutOfReach(Exception):
+    """Nobody can tell whether there is a slot."""
+
+
+class SharedQuota(Quota):
+    """See Quota, whose `_lock` guards the account, too. No lock is held while the store is asked,
+    and one thread asks at a time.
+
+    name: what it is called in the store; None until it is known. refuses: are calls refused without
+    the store? Otherwise each worker goes on with its share of the rates.
+    """
+
+    __slots__ = ("__weakref__", "_account", "_is_met", "_refuses", "_state", "name")
+
+    def __init__(
+        self,
+        rates: Sequence[Rate],
+        max_waiting: int,
+        state: SharedState,
+        *,
+        name: str | None = None,
+        refuses: bool = False,
+        reserve: float = 0.0,
+        spread: bool = False,
+        careful: bool = False,
+    ) -> None:
+        super().__init__(
+            rates,
+            max_waiting,
+            simple=False,
+            reserve=reserve,
+            spread=spread,
+            careful=careful,
+            buckets=Buckets(shared=True),
+        )
+        self.name = name
+        self._state = state
+        self._refuses = refuses
+        self._account = Account(self.logs, state.worker)
+        self._is_met = False
+
+    @property
+    def is_idle(self) -> bool:
+        return super().is_idle and self._account.is_settled
+
+    # Taking and giving.
+
+    def take(self, permit: Permit, now: float) -> float:
+        """See Quota. It may ask the store, and wait for its answer.
+
+        Raises: StoreOutOfReach.
+        """
+        account = self._account
+        is_out = False
+        for _ in range(_TRIES):
+            with self._lock:
+                buckets = self.buckets.of(permit.who)
+                wait = self._lacks_locked(permit, buckets, now)
+                if wait:
+                    return wait
+                goes_on = is_out and account.outage.is_on
+                lacks = 0.0 if goes_on else self._lacks_slots_locked(permit, now)
+                if lacks == 0:
+                    account.use(permit)
+                    return self._take_locked(permit, buckets, now)
+                question, others = None, account.asking
+                if lacks is not None:
+                    # Whoever waits for a slot that is held keeps it alive.
+                    fades_in = account.fades_in(now) if account.leases.slots else lacks
+                    if fades_in > 0 or others is not None:
+                        return min(lacks, max(fades_in, SOONEST))
+                    question = self._question_locked(None, now)
+                elif others is None:
+                    question = self._question_locked(permit, now)
+                else:
+                    account.demand.wanted += permit.cost
+            if question is not None:
+                is_out = not self._ask(question)
+            elif others is not None:
+                try:
+                    others.wait(_PATIENCE)
+                finally:
+                    with self._lock:
+                        account.demand.wanted -= permit.cost
+            now = clock.monotonic()
+        return SOONEST
+
+    def give(self, permit: Permit) -> None:
+        now = clock.monotonic()
+        with self._lock:
+            self._account.give(permit, now)
+        super().give(permit)
+
+    def hand_over(self, permit: Permit, heir: Permit) -> None:
+        with self._lock:
+            heir.leases += permit.leases
+            permit.leases = ()
+        super().hand_over(permit, heir)
+
+    def at_least(self, permit: Permit, now: float) -> float:
+        place = self.line.in_front(self.group_of(permit.who), urgent=permit.urgent)
+        wait = super().at_least(permit, now)
+        with self._lock:
+            account = self._account
+            slots = account.leases.slots
+            last = place + permit.cost
+            if last <= len(slots):
+                return max(wait, slots[last - 1] - now)
+            return wait if account.outage.is_on else max(wait, account.demand.at_least(permit, now))
+
+    def renew_in_child(self) -> None:
+        super().renew_in_child()
+        self._account.renew_in_child(self._state.worker)
+
+    # What the vendor tells.
+
+    def hear(self, permit: Permit | None, answer: Answer) -> list[News]:
+        news = super().hear(permit, answer)
+        is_pressing = answer.refused or bool(answer.wait)
+        if answer.windows or is_pressing:
+            with self._lock:
+                self._account.words.note(answer)
+                self._account.is_pressing |= is_pressing
+            self._keep_in_step()
+        if is_pressing:
+            self._state.hurry()
+        return news
+
+    # Asking the store, without a lock.
+
+    def step(self) -> None:
+        """Tell the store what is new, and hear what others have told; see SharedState.in_step."""
+        now = clock.monotonic()
+        with self._lock:
+            if not self._account.has_business(len(self.line.waiting), now):
+                return
+            question = self._question_locked(None, now)
+        self._ask(question)
+
+    def _ask(self, question: Question) -> bool:
+        """Ask, and heed what comes of it; False if nobody answered.
+
+        Raises: StoreOutOfReach, if it was asked for a permit that needs an answer.
+        """
+        grant = None
+        heard: list[tuple[News, Answer]] = []
+        try:
+            self._keep_in_step()
+            grant = self._state.trade(question.ask)
+        finally:
+            try:
+                heard = self._heed(question, grant)
+            finally:
+                with self._lock:
+                    self._account.asking = None
+                question.over.set()
+        if self.line.waiting:
+            self.line.wake()
+        for news, answer in heard:
+            kind, text, facts = told_of(news, answer._replace(why="another worker"), observes=False)
+            listeners.announce(kind, str(self.name), text, **facts)
+        if grant is None and self._refuses and question.permit is not None:
+            raise StoreOutOfReach
+        return grant is not None
+
+    def _heed(self, question: Question, grant: Grant | None) -> list[tuple[News, Answer]]:
+        """Take what was given, before anybody asks again; what is new for people."""
+        now = clock.monotonic()
+        if grant is None:
+            with self._lock:
+                self._account.fail(question, now)
+            return []
+        with self._lock:
+            until = self._account.heed(question, grant, now)
+            heard = []
+            if self._pause_locked(until, now):
+                heard = [(News("paused", until - now), Answer("", "", now, now, True, None))]
+            self._guard_locked()
+        for word in grant.words:
+            answer = answer_in(word, self._account.me, now)
+            if answer is not None:
+                heard += [(news, answer) for news in super().hear(None, answer)]
+        return heard
+
+    def _keep_in_step(self) -> None:
+        if not self._is_met:
+            self._is_met = True
+            self._state.in_step(self, self._account.every)
+
+    # All below with the lock held.
+
+    def _lacks_slots_locked(self, permit: Permit, now: float) -> float | None:
+        """Seconds until there are slots for a permit; None if only the store can tell."""
+        account = self._account
+        if account.outage.is_on:
+            return 0.0 if self._state.is_down and not self._refuses else None
+        if not account.born:
+            return None  # what was told before this worker began?
+        if not self.logs and not self.buckets.keys_of(permit.who, now):
+            return 0.0  # nothing bounds what all workers may send together
+        lacks = account.leases.lacks(permit.cost, now)
+        return account.demand.pause(permit, now) or None if lacks is None else lacks
+
+    def _lacks_of_logs_locked(self, permit: Permit, now: float) -> float:
+        wait = super()._lacks_of_logs_locked(permit, now)
+        # Nobody gives anything back when a cap is lifted.
+        return min(wait, LOOK) if self._account.outage.caps(now) else wait
+
+    def _kept_locked(self, permit: Permit, rate: Rate) -> int:
+        kept = super()._kept_locked(permit, rate)
+        most = self._account.most_of(rate, permit.cost, clock.monotonic())
+        return kept if most is None else max(kept, rate.calls - most)
+
+    def _interval_locked(self, buckets: list[Bucket], now: float) -> float:
+        interval = super()._interval_locked(buckets, now)
+        # What was cut after refusals was cut for each worker.
+        is_shared = self._spread and self.cubic is None
+        return interval * self._account.workers if is_shared else interval
+
+    def _question_locked(self, permit: Permit | None, now: float) -> Question:
+        account = self._account
+        question = account.question(
+            str(self.name), self._state.worker, permit, self.paused_until, now
+        )
+        if permit is None or account.outage.is_on:
+            return question
+        return question._replace(ask=self._wanting_locked(question.ask, permit, now))
+
+    def _wanting_locked(self, ask: Ask, permit: Permit, now: float) -> Ask:
+        demand = self._account.demand
+        ahead = demand.ahead(permit.cost, now)
+        if self._spread or self._reserve or self._is_tight_locked(permit.who, now):
+            ahead = 0
+        return ask._replace(
+            want=permit.cost - len(self._account.leases.slots) + ahead,
+            whole=permit.cost > 1,
+            kept=[super(SharedQuota, self)._kept_locked(permit, log.rate) for log in self.logs],
+            within=max(0.0, permit.until - now),
+            spends=[key_of(key) for key in self.buckets.keys_of(permit.who, now)],
+        )
+
+    def _is_tight_locked(self, who: str, now: float) -> bool:
+        """May so little be left of the vendor's quota that each request has to be counted?"""
+        leases = self._account.leases
+        mine = 1 + max(leases.running, self._ramp.under_way) + len(leases.slots)
+        return any(
+            bucket.due > now and bucket.left <= 2 * self._account.workers * mine
+            for bucket in self.buckets.of(who)
+        )
