@@ -81,15 +81,18 @@ class RollingWindow:
     Adding must cost next to nothing, since every healthy call does it: `pending.append(now)` is one
     atomic step without a lock, and whoever finds BATCH of them calls `fold`.
 
-    `_lock` guards `_buckets`.
+    ever: events that were folded since it was made, by whoever wants to know how many are new.
+
+    `_lock` guards `_buckets` and `ever`.
     """
 
     SLICES = 10
 
-    __slots__ = ("_buckets", "_lock", "_slice", "length", "pending")
+    __slots__ = ("_buckets", "_lock", "_slice", "ever", "length", "pending")
 
     def __init__(self, length: float) -> None:
         self.length = length
+        self.ever = 0
         self.pending: list[float] = []
         self._slice = length / self.SLICES
         self._buckets: dict[int, int] = {}
@@ -133,6 +136,7 @@ class RollingWindow:
         batch = drained(self.pending)
         if not batch:
             return
+        self.ever += len(batch)
         index = self._index(min(batch))
         if index == self._index(max(batch)):  # as most batches are, and far cheaper
             buckets[index] = buckets.get(index, 0) + len(batch)

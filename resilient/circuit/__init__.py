@@ -20,6 +20,11 @@ What is different, and why:
 
 It can also open on a failure rate or a slow-call rate over a window, and stay open for longer with
 each failed probe; both are off unless asked for.
+
+breaker     the circuit of one process
+forcing     an operator's hand on it
+sharing     the circuit of several workers, over a store of resilient.sharing
+mirror      what such a breaker knows of the others, and tells them
 """
 
 from resilient.circuit.breaker import CircuitBreaker

@@ -10,17 +10,21 @@ from resilient.timing import RollingWindow, clock
 class Health:
     """The calls of the last `window` seconds: how many, how many failed, how many were slow.
 
+    failed_ever, slow_ever: the same since it was made; see RollingWindow.ever for the others.
+
     The options are those of CircuitBreaker. `failed` and `slow` are made with the first call they
     count, since a healthy circuit needs neither; the breaker's lock guards them.
     """
 
     __slots__ = (
         "failed",
+        "failed_ever",
         "failure_rate",
         "min_calls",
         "ok",
         "slow",
         "slow_call",
+        "slow_ever",
         "slow_rate",
         "window",
     )
@@ -44,12 +48,14 @@ class Health:
         self.ok = RollingWindow(self.window)
         self.failed: RollingWindow | None = None
         self.slow: RollingWindow | None = None
+        self.failed_ever = self.slow_ever = 0
 
     def add_failed(self, now: float) -> None:
         """Count a failed call that ended at monotonic time `now`."""
         if self.failed is None:
             self.failed = RollingWindow(self.window)
         self.failed.add(now)
+        self.failed_ever += 1
 
     def add_if_slow(self, started: float, now: float) -> bool:
         """Was this call slow? Counts it as such; its success or failure is counted apart."""
@@ -58,6 +64,7 @@ class Health:
         if self.slow is None:
             self.slow = RollingWindow(self.window)
         self.slow.add(now)
+        self.slow_ever += 1
         return True
 
     def counts(self) -> tuple[int, int, int]:
@@ -67,6 +74,11 @@ class Health:
         failed = 0 if failures is None else failures.total(now)
         slow = 0 if slow_calls is None else slow_calls.total(now)
         return self.ok.total(now) + failed, failed, slow
+
+    def ever(self) -> tuple[int, int, int]:
+        """Calls that went well, failed and were slow since it was made."""
+        self.ok.fold()
+        return self.ok.ever, self.failed_ever, self.slow_ever
 
     def too_many_failed(self) -> str | None:
         """That the rate of failures is too high, in words."""

@@ -15,23 +15,22 @@ from pybreaker import (
 
 from resilient import options
 from resilient.call import FINE, Call, Outcome, Target, Verdict, listeners
-from resilient.circuit import PROBING, RAMPING, STILL_OPEN, Admission, CircuitBreaker
+from resilient.circuit import PROBING, RAMPING, STILL_OPEN, Admission
+from resilient.circuit.forcing import ISOLATED, NO_ERA, UNREACHABLE
+from resilient.circuit.sharing import SharingBreaker
 from resilient.errors import BreakerOpen, ConfigurationError, ResilientError
 from resilient.options import Seconds
 from resilient.pipeline import Decorated, Handler, Policy, policy_or_decorated
+from resilient.sharing.naming import SharedName
+from resilient.sharing.opening import Store, state_for
 from resilient.verdict import judge, judge_error
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-ISOLATED = "Circuit breaker isolated by an operator"
 
-
-class Breaker(Policy, CircuitBreaker):  # type: ignore[misc]  # __call__ and __init__ are ours
-    """See `breaker`. Its state is that of resilient.circuit, with the same lock.
-
-    `_forced` ("isolated", "disabled" or None) is written under `_lock`.
-    """
+class Breaker(Policy, SharingBreaker):  # type: ignore[misc]  # __call__ and __init__ are ours
+    """See `breaker`. Its state is that of resilient.circuit, with the same lock."""
 
     kind = "breaker"
     rank = 4
@@ -56,6 +55,9 @@ class Breaker(Policy, CircuitBreaker):  # type: ignore[misc]  # __call__ and __i
         name: str | None = None,
         throw_new_error_on_trip: bool = False,
         mode: str = "enforce",
+        shared: str = "counts",
+        store: Store | None = None,
+        on_store_error: str = "local",
     ) -> None:
         if failure_rate is None and fail_max is None and slow_call is None:
             raise ConfigurationError(
@@ -63,7 +65,20 @@ class Breaker(Policy, CircuitBreaker):  # type: ignore[misc]  # __call__ and __i
                 "or slow_call=."
             )
         self.mode = options.choice(mode, "breaker(mode)", ("enforce", "observe"))
-        self._forced: str | None = None
+        self.shared = options.choice(shared, "breaker(shared)", ("counts", "state", "off"))
+        self.on_store_error = options.choice(
+            on_store_error, "breaker(on_store_error)", ("local", "refuse")
+        )
+        if state_storage is not None and store not in (None, "local"):
+            raise ConfigurationError(
+                "breaker(state_storage=…, store=…): both say where the state is kept; use store= "
+                "for what workers share, or state_storage= for a storage of pybreaker."
+            )
+        self._store_given = store
+        if store is not None:
+            state_for(store, "breaker(store)")
+        self._shared_name = SharedName("breaker", name or None)
+        self._keeps_own = state_storage is not None or self.shared == "off"
         pause = options.seconds(reset_timeout, "breaker(reset_timeout)")
         longest = options.seconds(max_reset_timeout, "breaker(max_reset_timeout)")
         if pause > longest:
@@ -71,7 +86,7 @@ class Breaker(Policy, CircuitBreaker):  # type: ignore[misc]  # __call__ and __i
                 f"breaker(reset_timeout={pause:g}, max_reset_timeout={longest:g}): the open time "
                 "starts above its maximum; raise max_reset_timeout."
             )
-        CircuitBreaker.__init__(
+        SharingBreaker.__init__(
             self,
             fail_max=sys.maxsize
             if fail_max is None
@@ -109,7 +124,18 @@ class Breaker(Policy, CircuitBreaker):  # type: ignore[misc]  # __call__ and __i
         }
         if health.slow_call is not None:
             shown |= {"slow_call": health.slow_call, "slow_rate": health.slow_rate}
+        if self._mirror is not None:
+            shown |= {"shared": self.shared, "store": self._mirror.state.label}
         return shown | {"state": self._forced or self.current_state}
+
+    def bundled(self, service: str | None) -> None:
+        self._shared_name.bundle(service)
+
+    def take_over(self, old: SharingBreaker) -> None:
+        SharingBreaker.take_over(self, old)
+
+    def renew_in_child(self) -> None:
+        SharingBreaker.renew_in_child(self)
 
     def bind(self, proceed: Handler, target: Target) -> Handler:
         storage: Any = self._state_storage
@@ -126,6 +152,7 @@ class Breaker(Policy, CircuitBreaker):  # type: ignore[misc]  # __call__ and __i
         module = getattr(target.function, "__module__", None)
         if self._label == "breaker" or target.service != module:
             self._label = target.service
+        self._share(target)
 
         def handler(call: Call) -> Any:
             # Read before the state: if that changes between the two, this call has come too late,
@@ -149,6 +176,19 @@ class Breaker(Policy, CircuitBreaker):  # type: ignore[misc]  # __call__ and __i
             return self._guarded(call, proceed)
 
         return handler if quick else guarded
+
+    def _share(self, target: Target) -> None:
+        state = None if self._keeps_own else state_for(self._store_given, "breaker(store)")
+        if state is None:
+            if self._mirror is not None:
+                self.unshare()
+            return
+        self.share(
+            state,
+            self._shared_name.of(target),
+            counts=self.shared == "counts",
+            refuses=self.on_store_error == "refuse",
+        )
 
     def _guarded(self, call: Call, proceed: Handler) -> Any:
         """The way of a call when the circuit is not simply closed, or is listened to."""
@@ -206,7 +246,10 @@ class Breaker(Policy, CircuitBreaker):  # type: ignore[misc]  # __call__ and __i
 
     def _report_open(self, call: Call) -> None:
         left = self.remaining()
-        text = f"breaker opened for {_told(left)}: {self._why}"
+        mirror = self._mirror
+        # Other workers go on, unless the circuit of all of them is open.
+        here = "" if mirror is None or mirror.leads or not mirror.counts else " in this worker"
+        text = f"breaker opened{here} for {_told(left)}: {self._why}"
         call.report("breaker_opened", text, open_for=left)
 
     def _refused(self, call: Call, text: str, left: float | None) -> BreakerOpen:
@@ -223,6 +266,11 @@ class Breaker(Policy, CircuitBreaker):  # type: ignore[misc]  # __call__ and __i
             return f"open for {_told(left)} more ({self._why})", remedy
         if text == ISOLATED:
             return "isolated by an operator", "It stays so until reset(); add @fallback meanwhile."
+        if text == UNREACHABLE:
+            return (
+                "of unknown state, since its store can't be reached",
+                'on_store_error="refuse" lets nothing go then; use "local", or add @fallback.',
+            )
         return _BUSY[text], "Add @fallback, or try again in a moment."
 
     def _enter(self) -> Admission:
@@ -235,7 +283,7 @@ class Breaker(Policy, CircuitBreaker):  # type: ignore[misc]  # __call__ and __i
             state, _ = self._refusal_words(str(refusal), refusal.retry_after)
         text = f"would be refused: breaker {state}"
         listeners.announce("would_break", self.name or self._label, text)
-        return Admission(_NO_ERA, 0.0)
+        return Admission(NO_ERA, 0.0)
 
     def _throws_on_trip(self) -> bool:
         return super()._throws_on_trip() and self.mode != "observe"
@@ -247,40 +295,6 @@ class Breaker(Policy, CircuitBreaker):  # type: ignore[misc]  # __call__ and __i
         """Does this exception speak against the vendor, by `exclude` and by its verdict?"""
         return super().is_system_error(exception) and judge(exception).verdict.is_failure
 
-    # For operators
-
-    def isolate(self) -> None:
-        """Refuse every call until `reset`, whatever the vendor's health."""
-        self._force("isolated", "isolated by an operator: refuses every call until reset()")
-
-    def disable(self) -> None:
-        """Let every call through and count nothing until `reset`."""
-        self._force("disabled", "disabled by an operator: lets every call through until reset()")
-
-    def reset(self) -> None:
-        """Go back to a closed circuit that knows nothing."""
-        with self._changing():
-            self._forced = None
-            self.close()
-        listeners.announce(
-            "breaker_closed", self.name or self._label, "breaker reset by an operator"
-        )
-
-    def _force(self, how: str, text: str) -> None:
-        with self._changing():
-            self._forced = how
-        listeners.announce("breaker_forced", self.name or self._label, f"breaker {text}")
-
-    def _admit(self) -> Admission:
-        if self._forced == "isolated":
-            raise self._refusal(ISOLATED, None)
-        if self._forced == "disabled":
-            return Admission(_NO_ERA, 0.0)
-        return super()._admit()
-
-
-_NO_ERA = -1
-"""Of calls that never count."""
 
 _BUSY = {
     PROBING: "half-open, with as many calls on their way as it admits",
@@ -365,6 +379,9 @@ def breaker(
     name: str | None = None,
     throw_new_error_on_trip: bool = False,
     mode: str = "enforce",
+    shared: str = "counts",
+    store: Store | None = None,
+    on_store_error: str = "local",
 ) -> Breaker: ...
 
 
@@ -389,6 +406,16 @@ def breaker(*given: Any, **chosen: Any) -> Any:
     listeners, state_storage, name, throw_new_error_on_trip: as in pybreaker, whose CircuitBreaker
         this is.
     mode: "observe" refuses nothing and records what it would have refused.
+    store: shares the circuit with other workers, under `name`: a URL (`sqlite:///path`,
+        `redis://host`), a store of `open_state`, or "local" for none; None (default) is the store
+        of `resilient.configure`, if there is one. A trip is seen by all within 0.25 s, and no more
+        than `probes` go in all workers. isolate(), disable() and reset() are for all of them.
+    shared: "counts" (default): the calls of all workers open it for all, unless it is those of one
+        worker (or host) that fail; what a worker meets by itself opens it for that worker, so that
+        one bad host can't stop the others. "state": any worker's trip opens it for all, and they
+        count each for itself. "off": nothing is shared.
+    on_store_error: while the store is down, "local" (default) lets each worker go on by itself from
+        where it stood, "refuse" refuses every call.
 
     Raises: BreakerOpen, a pybreaker.CircuitBreakerError, with `retry_after` seconds.
     """

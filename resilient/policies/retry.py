@@ -16,7 +16,10 @@ from resilient.options import Seconds
 from resilient.pipeline import Decorated, Handler, Policy, policy_or_decorated
 from resilient.repeating import failed_tries, had_no_effect, is_repeatable, own_tries
 from resilient.sdk_retries import who_retries
-from resilient.timing import RollingWindow, chance, clock
+from resilient.sharing.naming import SharedName
+from resilient.sharing.opening import Store, state_for
+from resilient.sharing.retry_budget import Budget
+from resilient.timing import chance, clock
 from resilient.verdict import judge_error
 
 P = ParamSpec("P")
@@ -60,37 +63,6 @@ def jittered(wait: float, retry_after: float | None) -> float:
     return retry_after + chance.uniform(0.0, min(wait, retry_after / 10))
 
 
-class Budget:
-    """Keeps retries under a share of the recent calls, so that they can't multiply an outage.
-
-    The first FLOOR retries of a window are free: with little traffic a share means nothing.
-    `_lock` makes asking and counting one step, and guards `_retries`.
-    """
-
-    WINDOW = 60.0
-    FLOOR = 10
-
-    __slots__ = ("_lock", "_retries", "calls", "share")
-
-    def __init__(self, share: float) -> None:
-        self.share = share
-        self.calls = RollingWindow(self.WINDOW)
-        self._retries: RollingWindow | None = None
-        self._lock = threading.Lock()
-
-    def take(self) -> bool:
-        """May one more retry be made? If so, it is counted."""
-        with self._lock:
-            now = clock.monotonic()
-            if self._retries is None:  # few functions ever need it
-                self._retries = RollingWindow(self.WINDOW)
-            retries = self._retries.total(now)
-            if retries >= self.FLOOR and retries >= self.share * self.calls.total(now):
-                return False
-            self._retries.add(now)
-            return True
-
-
 def _uncounted(_: float) -> None:
     """Counts nothing, where there is no budget."""
 
@@ -111,6 +83,9 @@ class Retry(Policy):
         budget: float | None = 0.2,
         idempotent: bool | None = None,
         mode: str = "enforce",
+        store: Store | None = None,
+        name: str | None = None,
+        on_store_error: str = "local",
     ) -> None:
         self.attempts = options.whole(attempts, "retry(attempts)", hint="1 means no retry")
         self.wait = wait
@@ -123,6 +98,13 @@ class Retry(Policy):
             options.flag(idempotent, "retry(idempotent)")
         self.idempotent = idempotent
         self.mode = options.choice(mode, "retry(mode)", ("enforce", "observe"))
+        self.on_store_error = options.choice(
+            on_store_error, "retry(on_store_error)", ("local", "refuse")
+        )
+        self._shared_name = SharedName("retry", name)
+        self._store = store
+        if store is not None:
+            state_for(store, "retry(store)")
 
     def settings(self) -> Mapping[str, object]:
         shown: dict[str, object] = {"attempts": self.attempts, "wait": self.wait}
@@ -131,13 +113,23 @@ class Retry(Policy):
             shown["on"] = self.on
         if self.idempotent is not None:
             shown["idempotent"] = self.idempotent
+        if self.budget is not None and self.budget.shared_in is not None:
+            shown["store"] = self.budget.shared_in
         return shown
+
+    def take_over(self, old: Retry) -> None:
+        if self.budget is not None and old.budget is not None:
+            self.budget.take_over(old.budget)
+
+    def bundled(self, service: str | None) -> None:
+        self._shared_name.bundle(service)
 
     def bind(self, proceed: Handler, target: Target) -> Handler:
         count: Callable[[float], None] = _uncounted
         if self.budget is not None:
             target.fold = (*target.fold, self.budget.calls.fold)
             count = self.budget.calls.pending.append
+            self._share(self.budget, target)
         untold = threading.Lock()  # whoever gets it tells of an amplification; never released
 
         def handler(call: Call) -> Any:
@@ -158,6 +150,14 @@ class Retry(Policy):
                 del error  # its traceback holds this frame
 
         return handler
+
+    def _share(self, budget: Budget, target: Target) -> None:
+        state = state_for(self._store, "retry(store)")
+        if state is None:
+            budget.unshare()
+        else:
+            refuses = self.on_store_error == "refuse"
+            budget.share_in(state, self._shared_name.of(target), refuses=refuses)
 
     def _go_on(
         self,
@@ -271,12 +271,10 @@ class Retry(Policy):
             why = f"would wait {pause:.3g} s and repeat after {outcome.reason}"
             return Choice(None, "would_retry", why)
         if self.budget is not None and not self.budget.take():
-            return Choice(
-                None,
-                "retry_refused",
-                f"not repeated after {outcome.reason}: retries are "
-                f"{self.budget.share:.0%} of recent calls already",
-            )
+            known = f"retries are {self.budget.share:.0%} of recent calls already"
+            if self.budget.is_cut_off:
+                known = "the store of the retry budget can't be reached"
+            return Choice(None, "retry_refused", f"not repeated after {outcome.reason}: {known}")
         why = f"try {tried} of {self.attempts} failed ({outcome.reason}), waits {pause:.3g} s"
         return Choice(pause, "retry", why)
 
@@ -366,6 +364,9 @@ def retry(
     budget: float | None = 0.2,
     idempotent: bool | None = None,
     mode: str = "enforce",
+    store: Store | None = None,
+    name: str | None = None,
+    on_store_error: str = "local",
 ) -> Retry: ...
 
 
@@ -390,6 +391,12 @@ def retry(*given: Any, **chosen: Any) -> Any:
     idempotent: True says that repeating can't hurt; False that nothing may be repeated which the
         vendor did not turn away; None (default) goes by the HTTP method.
     mode: "observe" repeats nothing and records what it would have repeated.
+    store: makes the budget one of all workers, under `name`: a URL (`sqlite:///path`,
+        `redis://host`), a store of `open_state`, or "local" for none; None (default) is the store
+        of `resilient.configure`, if there is one. No call asks the store: counts go there and come
+        back about every 0.1 s.
+    on_store_error: while the store is down, "local" (default) goes by this worker's own calls,
+        "refuse" repeats nothing.
 
     The last error is raised unchanged, with the story of its attempts as a note.
     """
