@@ -301,3 +301,41 @@ def test_no_call_is_lost_under_sixteen_threads() -> None:
     assert stats["calls"] == 16_000
     assert stats["outcomes"] == {"ok": 14_400, "mistake": 1_600}
     assert stats["latency"]["count"] == sum(stats["latency"]["buckets"].values()) == 16_000
+
+
+def test_a_snapshot_that_was_given_out_does_not_change_when_more_happens() -> None:
+    stats = FunctionStats("a", "f")
+    target = Target(lambda: None, service="a", name="f")
+
+    def fail() -> None:
+        call = Call.of(target)
+        call.report("retry", "again", waited=1.0)
+        call.outcome = Outcome(Verdict.BROKEN, "500")
+        stats.record(call, OSError())
+
+    fail()
+    first = stats.snapshot()
+    fail()
+    second = stats.snapshot()
+    assert [data["errors"] for data in (first, second)] == [{"500": 1}, {"500": 2}]
+    assert [data["steps"]["retry"] for data in (first, second)] == [1, 2]
+    assert [data["raised"] for data in (first, second)] == [1, 2]
+    call = Call.of(target)
+    call.report("refreshed", "in the background")
+    stats.record_background(call)
+    assert stats.snapshot()["steps"] == {"retry": 2, "refreshed": 1}
+
+
+def test_figures_that_were_taken_out_of_a_histogram_leave_what_was_there() -> None:
+    one, other, rest = Histogram(), Histogram(), Histogram()
+    one.add([0.1, 0.2, 5.0])
+    rest.add([0.1, 0.2, 5.0])
+    other.add([0.2, 0.5])
+    one.merge(other)
+    one.snapshot()
+    one.remove(other)
+    assert one.buckets == rest.buckets
+    assert one.quantile(0.95) == rest.quantile(0.95)
+    assert one.total == pytest.approx(rest.total)
+    one.remove(rest)
+    assert one.snapshot()["p99"] == one.snapshot()["total"] == 0

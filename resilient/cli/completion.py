@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -15,6 +16,10 @@ zsh:   eval "$(resilient completion zsh)"                  in ~/.zshrc, after co
 fish:  resilient completion fish | source                  in ~/.config/fish/config.fish"""
 
 
+_FILES = ("FILE", "LOG", "PATH")
+"""As what an argument is shown that is a file or a folder."""
+
+
 class Option(NamedTuple):
     """One option of a subcommand. takes: "nothing", "file" or "word"; choices: of its value."""
 
@@ -25,11 +30,12 @@ class Option(NamedTuple):
 
 
 class Subcommand(NamedTuple):
-    """What can follow one subcommand. choices: of its positional arguments, or files if none."""
+    """What can follow one subcommand. choices: of its first argument; has_files: are others?"""
 
     name: str
     options: list[Option]
     choices: tuple[str, ...]
+    has_files: bool
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -51,10 +57,12 @@ def _subcommands() -> Iterator[Subcommand]:
     )
     for name, subparser in subparsers.choices.items():
         choices: tuple[str, ...] = ()
+        has_files = False
         options = []
         for action in subparser._actions:
             if not action.option_strings:
-                choices = tuple(map(str, action.choices or ()))
+                choices = choices or tuple(map(str, action.choices or ()))
+                has_files = has_files or action.metavar in _FILES
                 continue
             takes = "nothing" if action.nargs == 0 else "word"
             if action.metavar == "FILE":
@@ -62,12 +70,12 @@ def _subcommands() -> Iterator[Subcommand]:
             options.append(
                 Option(
                     action.option_strings[-1],
-                    (action.help or "").split(";")[0].partition(" (")[0],
+                    re.sub(r" \([^)]*\)", "", (action.help or "").split(";")[0]),
                     takes,
                     tuple(map(str, action.choices or ())),
                 )
             )
-        yield Subcommand(name, options, choices)
+        yield Subcommand(name, options, choices, has_files)
 
 
 def _bash(subcommands: list[Subcommand]) -> str:
@@ -75,39 +83,46 @@ def _bash(subcommands: list[Subcommand]) -> str:
     for one in subcommands:
         for option in one.options:
             if option.choices:
-                pattern = f"{one.name}:{option.name}"
-                values.append(_bash_case(pattern, " ".join(option.choices)))
-            elif option.takes == "file":
-                values.append(f"        {one.name}:{option.name}) compopt -o default; return ;;")
-            elif option.takes == "word":
-                values.append(f"        {one.name}:{option.name}) return ;;")
-        names = " ".join([*(option.name for option in one.options), *one.choices])
-        words.append(_bash_case(one.name, names))
+                offer = f"_resilient_words '{' '.join(option.choices)}'; "
+            elif option.takes == "nothing":
+                continue
+            else:
+                offer = "compopt -o default; " if option.takes == "file" else ""
+            values.append(f"        {one.name}:{option.name}) {offer}return ;;")
+        names = " ".join(option.name for option in one.options)
+        files = "compopt -o default" if one.has_files else ""
+        rest = f"_resilient_words '{' '.join(one.choices)}'" if one.choices else files or ":"
+        if one.choices and files:
+            rest += f" || {files}"
+        words.append(
+            f"        {one.name}) case \"$word\" in -*) _resilient_words '{names}' ;; "
+            f"*) {rest} ;; esac ;;"
+        )
     lines = [
+        "_resilient_words() {",
+        '    COMPREPLY=($(compgen -W "$1" -- "$word"))',
+        "}",
         "_resilient() {",
         '    local word="${COMP_WORDS[COMP_CWORD]}" before="${COMP_WORDS[COMP_CWORD-1]}"',
         '    local command="${COMP_WORDS[1]}"',
         "    COMPREPLY=()",
         "    if [ $COMP_CWORD -eq 1 ]; then",
-        f"        COMPREPLY=($(compgen -W '{' '.join(COMMANDS)} --help --version' -- \"$word\"))",
+        f"        _resilient_words '{' '.join(COMMANDS)} --help --version'",
         "        return",
         "    fi",
+        # Bash takes --format=json for three words.
+        '    if [ "$word" = = ]; then word=; '
+        'elif [ "$before" = = ]; then before="${COMP_WORDS[COMP_CWORD-2]}"; fi',
         '    case "$command:$before" in',
         *values,
         "    esac",
         '    case "$command" in',
         *words,
         "    esac",
-        "    if [ ${#COMPREPLY[@]} -eq 0 ]; then compopt -o default; fi",
         "}",
         "complete -F _resilient resilient",
     ]
     return "\n".join(lines) + "\n"
-
-
-def _bash_case(pattern: str, words: str) -> str:
-    end = " return ;;" if ":" in pattern else " ;;"
-    return f"        {pattern}) COMPREPLY=($(compgen -W '{words}' -- \"$word\"));{end}"
 
 
 def _zsh(subcommands: list[Subcommand]) -> str:
@@ -133,8 +148,10 @@ def _zsh(subcommands: list[Subcommand]) -> str:
             elif option.takes != "nothing":
                 spec += ":file:_files" if option.takes == "file" else ":value:"
             lines.append(f"                {_quoted(spec)} \\")
-        rest = f"*:value:({' '.join(one.choices)})" if one.choices else "*:file:_files"
-        lines += [f"                {_quoted(rest)}", "            ;;"]
+        rest = [f"1:value:({' '.join(one.choices)})"] if one.choices else []
+        rest += ["*:file:_files"] if one.has_files else [] if one.choices else ["*:value:"]
+        lines.append("                " + " ".join(map(_quoted, rest)))
+        lines.append("            ;;")
     return "\n".join([*lines, "    esac", "}", "compdef _resilient resilient"]) + "\n"
 
 
@@ -149,8 +166,9 @@ def _fish(subcommands: list[Subcommand]) -> str:
     ]
     for one in subcommands:
         start = f"complete -c resilient -n '__fish_seen_subcommand_from {one.name}'"
-        if one.choices:
-            lines.append(f"{start} -f -a {_fish_quoted(' '.join(one.choices))}")
+        if one.choices or not one.has_files:
+            files = "" if one.has_files else " -f"
+            lines.append(f"{start}{files} -a {_fish_quoted(' '.join(one.choices))}")
         for option in one.options:
             line = f"{start} -l {option.name.lstrip('-')} -d {_fish_quoted(option.summary)}"
             if option.choices:

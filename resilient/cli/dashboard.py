@@ -8,6 +8,7 @@ import socket
 
 from resilient.cli import exits
 from resilient.cli.report import unreadable
+from resilient.cli.terminal import seconds
 from resilient.errors import ConfigurationError
 
 _TOKENS = {"operator": "RESILIENT_OPERATOR_TOKEN", "viewer": "RESILIENT_VIEWER_TOKEN"}
@@ -26,26 +27,20 @@ It speaks plain HTTP: beyond this machine, put a server with TLS in front. Ctrl-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say what can be asked for."""
     parser.epilog = _EPILOG
-    parser.add_argument("logs", metavar="LOG", nargs="+", help="a log, or a folder of logs")
+    parser.add_argument(
+        "logs", metavar="LOG", nargs="+", help="a log, a folder of logs, or a store's URL"
+    )
     parser.add_argument("--host", default="127.0.0.1", help="the address to serve at (127.0.0.1)")
     parser.add_argument("--port", type=_port, default=8765, help="0 takes a free one (8765)")
     parser.add_argument(
-        "--every", metavar="SECONDS", type=_seconds, default=5.0, help="how often to look (5)"
+        "--every", metavar="SECONDS", type=seconds, default=5.0, help="how often to look (5)"
     )
 
 
 def _port(text: str) -> int:
-    port = int(text)
-    if not 0 <= port <= 65_535:
-        raise argparse.ArgumentTypeError("use 0 to 65535")
-    return port
-
-
-def _seconds(text: str) -> float:
-    seconds = float(text)
-    if not 0.1 <= seconds <= 3600:
-        raise argparse.ArgumentTypeError("use 0.1 to 3600 seconds")
-    return seconds
+    if text.isascii() and text.isdecimal() and len(text) <= 5 and int(text) <= 65_535:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r}: use 0 to 65535")
 
 
 def run(options: argparse.Namespace) -> int:

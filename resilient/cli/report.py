@@ -10,8 +10,9 @@ from typing import Any
 
 from resilient.cli import exits
 from resilient.cli.terminal import is_pretty, progress, write
-from resilient.diagnostics.merging import BY, Merger, followers
-from resilient.diagnostics.tables import stats_table
+from resilient.diagnostics.following import followers
+from resilient.diagnostics.merging import BY, Merger
+from resilient.diagnostics.sheets import stats_table
 
 _EPILOG = """\
 Logs hold figures where a process writes them as JSON, now and then or at its end:
@@ -21,7 +22,8 @@ Logs hold figures where a process writes them as JSON, now and then or at its en
   resilient.dump_at_exit()
 
 The newest figures of each process count, and are added up. Logs may be compressed
-with gzip, and `-` is the standard input.
+with gzip, and `-` is the standard input. The URL of a store that workers publish in
+(resilient.diagnostics.publish_stats) stands for the figures of all of them.
 
 exit codes: 0 fine; 1 the logs hold no figures; 2 it could not be done as asked."""
 
@@ -50,7 +52,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_sources(parser: argparse.ArgumentParser) -> None:
     """Which logs, and what makes a row."""
-    parser.add_argument("logs", metavar="LOG", nargs="+", help="a log, a folder of logs, or -")
+    parser.add_argument(
+        "logs", metavar="LOG", nargs="+", help="a log, a folder of logs, a store's URL, or -"
+    )
     parser.add_argument("--by", choices=BY, default=BY[0], help="what makes a row")
     parser.add_argument("--sort", choices=tuple(SORTS), default="name", help="what comes first")
 

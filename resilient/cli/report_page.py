@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
 from resilient.diagnostics import tables as plain
-from resilient.registry import Histogram
+from resilient.diagnostics.sheets import Sheet, sheets
+from resilient.histogram import Histogram
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 
@@ -53,10 +54,8 @@ def page(snapshot: Mapping[str, Any]) -> str:
         f"<title>{title}</title><style>{_STYLE}</style></head><body><main>",
         f"<h1>{title}</h1>",
         f'<p class="soft">From {_moment(snapshot["started"])} to {_moment(snapshot["taken"])}.</p>',
-        _table("Calls", plain.heads(snapshot), functions, total, plain.calls_row),
     ]
-    if any(plain.saved_by(total)):
-        parts.append(_table("Savings", plain.SAVINGS, functions, total, plain.savings_row))
+    parts += map(_table, sheets(snapshot))
     parts.append(f"<p>{escape(plain.savings_sentence(total))}</p>")
     parts.append("<h2>One by one</h2>")
     parts += map(_details, functions)
@@ -70,19 +69,15 @@ def _moment(seconds: float) -> str:
         return "an unknown time"
 
 
-def _table(
-    caption: str,
-    heads: Sequence[str],
-    functions: Iterable[Mapping[str, Any]],
-    total: Mapping[str, Any],
-    row_of: Any,
-) -> str:
-    names = "".join(f'<th scope="col">{escape(head)}</th>' for head in heads)
-    rows = "\n".join(_row(row_of(data), _class_of(data)) for data in functions)
+def _table(sheet: Sheet) -> str:
+    names = "".join(f'<th scope="col">{escape(head)}</th>' for head in sheet.heads)
+    rows = "\n".join(
+        _row(row.cells, "fine" if row.data is None else _class_of(row.data)) for row in sheet.rows
+    )
+    foot = "" if sheet.total is None else f"<tfoot>{_row(sheet.total, '')}</tfoot>"
     return (
-        f'<h2>{escape(caption)}</h2><div class="wide"><table>'
-        f"<thead><tr>{names}</tr></thead><tbody>{rows}</tbody>"
-        f"<tfoot>{_row(row_of(total), '')}</tfoot></table></div>"
+        f'<h2>{escape(sheet.caption)}</h2><div class="wide"><table>'
+        f"<thead><tr>{names}</tr></thead><tbody>{rows}</tbody>{foot}</table></div>"
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+import contextlib
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -27,6 +29,14 @@ def need_rich(command: str) -> None:
         raise UsageError(
             f"{command} needs rich. Install it: python -m pip install 'resilient-decorators[cli]'"
         )
+
+
+def seconds(text: str) -> float:
+    """Of an option that says how often to look. Raises: ArgumentTypeError."""
+    with contextlib.suppress(ValueError):
+        if 0.1 <= float(text) <= 3600:
+            return float(text)
+    raise argparse.ArgumentTypeError(f"{text!r}: use 0.1 to 3600 seconds")
 
 
 def is_pretty(stream: IO[str]) -> bool:

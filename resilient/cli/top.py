@@ -8,8 +8,10 @@ from typing import Any
 
 from resilient.cli import exits
 from resilient.cli.report import add_sources, in_order, unreadable
-from resilient.cli.terminal import need_rich
-from resilient.diagnostics.merging import Follower, Merger, StandardInput, followers
+from resilient.cli.terminal import need_rich, seconds
+from resilient.diagnostics.following import Follower, StandardInput, followers
+from resilient.diagnostics.masking import mask
+from resilient.diagnostics.merging import Merger
 
 _EPILOG = """\
 Shows what processes dump to logs that they write as JSON; see `resilient report --help`.
@@ -21,16 +23,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EPILOG
     add_sources(parser)
     parser.add_argument(
-        "--every", metavar="SECONDS", type=_seconds, default=2.0, help="how often to look (2)"
+        "--every", metavar="SECONDS", type=seconds, default=2.0, help="how often to look (2)"
     )
     parser.add_argument("--once", action="store_true", help="show it once and end")
-
-
-def _seconds(text: str) -> float:
-    seconds = float(text)
-    if not 0.1 <= seconds <= 3600:
-        raise argparse.ArgumentTypeError("use 0.1 to 3600 seconds")
-    return seconds
 
 
 def run(options: argparse.Namespace) -> int:
@@ -75,5 +70,5 @@ def _shown(merger: Merger, options: argparse.Namespace, height: int) -> Any:
 
     snapshot = in_order(merger.snapshot(options.by), options.sort)
     if not snapshot["functions"]:
-        return Text(f"No figures yet in {', '.join(options.logs)}; looking again.")
+        return Text(mask(f"No figures yet in {', '.join(options.logs)}; looking again."))
     return tables(snapshot, most=None if options.once else max(1, (height - 14) // 2))

@@ -18,17 +18,18 @@ from resilient.diagnostics.alerts import (
 from resilient.diagnostics.logs import KINDS, Kind, install, lines, uninstall
 from resilient.diagnostics.masking import mask, masked
 from resilient.diagnostics.protect import protect
+from resilient.diagnostics.publishing import publish_stats
 from resilient.diagnostics.reports import (
     Dumper,
     dump_at_exit,
     dump_every,
     dump_stats,
 )
+from resilient.diagnostics.sheets import stats_table
 from resilient.diagnostics.signals import dump_on_signal
 from resilient.diagnostics.sinks import log_to
 from resilient.diagnostics.standard import MaskingFilter, protect_logging
 from resilient.diagnostics.story import story_of
-from resilient.diagnostics.tables import stats_table
 
 __all__ = [
     "KINDS",
@@ -53,6 +54,7 @@ __all__ = [
     "masked",
     "protect",
     "protect_logging",
+    "publish_stats",
     "stats_table",
     "story_of",
     "uninstall",

@@ -1,352 +1,256 @@
-"""Dumped figures, read back from the logs of many processes and added up.
+"""Dumped figures of many processes, added up.
 
-A log holds one JSON object a line, as loguru's `serialize=True` writes it; what stands before the
-brace is passed over, and so is every line that is none of ours. Figures grow while a process lives,
-so the newest dump of each function and process counts, whatever the order of lines and files.
+Figures grow while a process lives, so the newest dump of each function and process counts, whatever
+the order of lines and files. Each is added to its function's sum when it comes, and taken out of it
+again by a newer one: how many processes there were costs no memory, and their totals stay exact.
 """
 
 from __future__ import annotations
 
-import gzip
-import json
-import os
-import stat
-import sys
+import marshal
+import math
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, BinaryIO, Protocol, TypeVar
+from collections import Counter, OrderedDict
+from collections.abc import Iterable, Mapping
+from operator import itemgetter
+from typing import Any, NamedTuple
 
+from resilient.diagnostics.dumps import COUNTED, MOST_NAMES, NUMBERS, SHAPE, SPREAD, Stats
+from resilient.diagnostics.following import followers
 from resilient.diagnostics.masking import Figures, masked
-from resilient.registry import MOST_HOSTS, OTHERS, FunctionStats, Histogram
-
-T = TypeVar("T")
-Parse = Callable[[bytes], T | None]
-"""What a line holds; None if that is nothing of interest."""
-
-LONGEST_LINE = 1_000_000
-"""Bytes; a dump is a tenth of that at most."""
-
-MOST_NAMES = 1_000
-"""Names that one counter of a dump may hold."""
+from resilient.diagnostics.states import together
+from resilient.function_stats import MOST_HOSTS, OTHERS
+from resilient.histogram import Histogram
 
 BY = ("function", "service", "process")
 """What figures may be added up by."""
 
-_MARK = b"resilient_stats"
-# What a dump holds, by the registry's own word: a number is added, a dict with buckets merged.
-_SHAPE: Mapping[str, Any] = FunctionStats("", "").snapshot()
+MOST_DUMPS = 50_000
+"""Functions of processes whose last dump is remembered, to be replaced by the next; those longest
+unheard of make room, and stay in the sums. A process that was silent for as long is taken for
+another one."""
+
+MOST_ROWS = 20_000
+"""Functions with a sum of their own; further ones share one."""
+
+STILL_THERE = 900.0
+"""Seconds before the newest dump of all: what a process told earlier is not how it stands now."""
+
 _MOST_ERRORS = 20
+_COUNT = itemgetter(1)
+
+_NOTHING = 1e-9
+"""What may be left of seconds of which all was taken away."""
+
+_Process = tuple[str, int, float]
+_Names = tuple[str, str]
+
+
+class _Dump(NamedTuple):
+    """packed: the figures, as bytes: as objects they would be six times as large."""
+
+    taken: float
+    packed: bytes
+    policies: Mapping[str, Any] | None
+
+
+def _packed(stats: Stats) -> _Dump:
+    packed = marshal.dumps({name: stats[name] for name in (*NUMBERS, *COUNTED, *SPREAD)})
+    return _Dump(stats["taken"], packed, stats.get("policies"))
+
+
+def _unpacked(dump: _Dump) -> dict[str, Any]:
+    # Nothing but what was packed here, in this process.
+    figures: dict[str, Any] = marshal.loads(dump.packed)  # noqa: S302
+    return figures
+
+
+class _Sum:
+    """Figures of several processes."""
+
+    def __init__(self) -> None:
+        self.numbers: dict[str, float] = dict.fromkeys(NUMBERS, 0)
+        self.counted: dict[str, dict[str, float]] = {name: {} for name in COUNTED}
+        self.spread = {name: Histogram() for name in SPREAD}
+
+    def add(self, stats: Mapping[str, Any]) -> None:
+        for name in NUMBERS:
+            self.numbers[name] += stats[name]
+        for name in COUNTED:
+            _count(self.counted[name], stats[name])
+        for name in SPREAD:
+            self.spread[name].merge(Histogram.of_snapshot(stats[name]))
+
+    def merge(self, other: _Sum) -> None:
+        for name in NUMBERS:
+            self.numbers[name] += other.numbers[name]
+        for name in COUNTED:
+            _count(self.counted[name], other.counted[name])
+        for name in SPREAD:
+            self.spread[name].merge(other.spread[name])
+
+    def remove(self, stats: Mapping[str, Any]) -> None:
+        """Take out what was added. The longest duration stays: it was one."""
+        for name in NUMBERS:
+            self.numbers[name] = max(0, self.numbers[name] - stats[name])
+        for name in COUNTED:
+            _discount(self.counted[name], stats[name])
+        for name in SPREAD:
+            self.spread[name].remove(Histogram.of_snapshot(stats[name]))
+
+    def plain(self) -> dict[str, Any]:
+        figures: dict[str, Any] = {**self.numbers, **self.counted}
+        figures["errors"] = dict(_most_first(self.counted["errors"])[:_MOST_ERRORS])
+        figures["exchanges"] = _bounded(self.counted["exchanges"])
+        figures |= {name: histogram.snapshot() for name, histogram in self.spread.items()}
+        return {name: figures[name] for name in SHAPE if name in figures}
+
+
+def _count(total: dict[str, float], more: Mapping[str, float]) -> None:
+    for name, count in more.items():
+        shown = name if name in total or len(total) < MOST_NAMES else OTHERS
+        total[shown] = total.get(shown, 0) + count
+
+
+def _discount(total: dict[str, float], less: Mapping[str, float]) -> None:
+    for name, count in less.items():
+        # One that came when there was no room was counted among the others.
+        shown = name if total.get(name, 0) >= count - _NOTHING else OTHERS
+        left = total.get(shown, 0) - count
+        if left > _NOTHING:
+            total[shown] = left
+        else:
+            total.pop(shown, None)
+
+
+def _most_first(counted: Mapping[str, float]) -> list[tuple[str, float]]:
+    return sorted(counted.items(), key=_COUNT, reverse=True)
+
+
+def _bounded(counted: Mapping[str, float]) -> dict[str, float]:
+    """As many hosts as one function counts; the rest is lumped together."""
+    hosts = _most_first(counted)
+    kept = dict([host for host in hosts if host[0] != OTHERS][:MOST_HOSTS])
+    rest = sum(counted.values()) - sum(kept.values())
+    return {**kept, OTHERS: rest} if rest else kept
 
 
 class Merger:
-    """The newest dump of each function of each process. Not locked."""
+    """The newest dump of each function of each process, added up. Not locked."""
 
     def __init__(self) -> None:
-        self._newest: dict[tuple[str, int, float, str, str], dict[str, Any]] = {}
+        self._sums: dict[_Names, _Sum] = {}
+        self._dumps: OrderedDict[tuple[_Process, _Names], _Dump] = OrderedDict()
+        """By process and function, those longest unheard of first."""
+        self._processes: Counter[_Process] = Counter()
+        self._gone = 0
+        """Processes of which nothing is remembered but their part of the sums."""
+        self._started, self._taken = math.inf, 0.0
 
-    def add(self, stats: Mapping[str, Any]) -> None:
+    def add(self, stats: Stats) -> None:
         """Take one dump, as `stats_in` gives it."""
-        key = (*_process(stats), stats["service"], stats["function"])
-        known = self._newest.get(key)
-        if known is None or known["taken"] <= stats["taken"]:
-            self._newest[key] = dict(stats)
+        # In containers, all processes may have one number, and be started together.
+        process = (stats["host"], stats["pid"], stats["started"])
+        names = (stats["service"], stats["function"])
+        key = (process, names)
+        row = self._row_of(names)
+        known = self._dumps.pop(key, None)
+        if known is not None and known.taken > stats["taken"]:
+            self._dumps[key] = known
+            return
+        total = self._sums.get(row)
+        if total is None:
+            total = self._sums[row] = _Sum()
+        if known is None:
+            self._processes[process] += 1
+        else:
+            total.remove(_unpacked(known))
+        total.add(stats)
+        self._dumps[key] = _packed(stats)
+        self._started = min(self._started, stats["started"])
+        self._taken = max(self._taken, stats["taken"])
+        if len(self._dumps) > MOST_DUMPS:
+            self._forget_oldest()
+
+    def _row_of(self, names: _Names) -> _Names:
+        if names in self._sums or len(self._sums) < MOST_ROWS:
+            return names
+        return OTHERS, OTHERS
+
+    def _forget_oldest(self) -> None:
+        (process, _), _ = self._dumps.popitem(last=False)
+        self._processes[process] -= 1
+        if not self._processes[process]:
+            del self._processes[process]
+            self._gone += 1
 
     def snapshot(self, by: str = "function") -> dict[str, Any]:
         """Plain data as of `registry.snapshot()`, its strings masked.
 
         by: what makes a row: "function", "service" or "process".
-        Returns: functions (a row each), by, processes (their number), started and taken (Unix
-        seconds, the first and the last), seconds (between them).
+        Returns: functions (a row each, with what its policies knew last under policies), by,
+        processes (their number), started and taken (Unix seconds, the first and the last), seconds
+        (between them).
         """
-        groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
-        for stats in self._newest.values():
-            groups.setdefault(_group(stats, by), []).append(stats)
-        rows = [
-            masked(Figures({**_merged(parts), "service": service, "function": function}))
-            for (service, function), parts in sorted(groups.items())
-        ]
-        started = min((stats["started"] for stats in self._newest.values()), default=0.0)
-        taken = max((stats["taken"] for stats in self._newest.values()), default=0.0)
+        sums = self._sums_by_process() if by == "process" else self._sums
+        if by == "service":
+            sums = _by_service(sums)
+        states = self._states(by)
+        rows = []
+        for names, total in sorted(sums.items()):
+            row = {**total.plain(), "service": names[0], "function": names[1]}
+            if names in states:
+                row["policies"] = together(states[names])
+            rows.append(masked(Figures(row)))
+        started = self._started if self._dumps else 0.0
         return {
             "by": by,
-            "processes": len({key[:3] for key in self._newest}),
+            "processes": len(self._processes) + self._gone,
             "started": started,
-            "taken": taken,
-            "seconds": max(0.0, taken - started),
+            "taken": self._taken,
+            "seconds": max(0.0, self._taken - started),
             "functions": rows,
         }
 
+    def policies(self) -> dict[_Names, dict[str, Any]]:
+        """What the policies of each function knew last, of all processes that are still there."""
+        return {names: together(states) for names, states in self._states("function").items()}
 
-def _process(stats: Mapping[str, Any]) -> tuple[str, int, float]:
-    # In containers, all processes may have one number, and be started together.
-    return stats["host"], stats["pid"], stats["started"]
+    def _states(self, by: str) -> dict[_Names, list[Mapping[str, Any]]]:
+        found: dict[_Names, list[Mapping[str, Any]]] = {}
+        for (process, names), dump in self._dumps.items():
+            if dump.policies and dump.taken >= self._taken - STILL_THERE:
+                row = _name_of(process) if by == "process" else self._row_of(names)
+                row = (row[0], "") if by == "service" else row
+                found.setdefault(row, []).append(dump.policies)
+        return found
 
-
-def _group(stats: Mapping[str, Any], by: str) -> tuple[str, str]:
-    if by == "service":
-        return stats["service"], ""
-    if by == "process":
-        began = time.strftime("%m-%d %H:%M:%S", time.localtime(stats["started"]))
-        place = f" on {stats['host']}" if stats["host"] else ""
-        return "", f"pid {stats['pid']} of {began}{place}"
-    return stats["service"], stats["function"]
-
-
-def _merged(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    merged: dict[str, Any] = {}
-    for name, shape in _SHAPE.items():
-        values = [part[name] for part in parts]
-        if isinstance(shape, str):
-            continue
-        if not isinstance(shape, Mapping):
-            merged[name] = sum(values)
-        elif "buckets" in shape:
-            histogram = Histogram()
-            for value in values:
-                histogram.merge(Histogram.of_snapshot(value))
-            merged[name] = histogram.snapshot()
-        else:
-            counted: Counter[str] = Counter()
-            for value in values:
-                counted.update(value)
-            merged[name] = dict(counted)
-    merged["errors"] = dict(Counter(merged["errors"]).most_common(_MOST_ERRORS))
-    merged["exchanges"] = _bounded(Counter(merged["exchanges"]))
-    return merged
+    def _sums_by_process(self) -> dict[_Names, _Sum]:
+        sums: dict[_Names, _Sum] = {}
+        rest = _Sum()
+        for total in self._sums.values():
+            rest.merge(total)
+        for (process, _), dump in self._dumps.items():
+            stats = _unpacked(dump)
+            sums.setdefault(_name_of(process), _Sum()).add(stats)
+            rest.remove(stats)
+        if self._gone:
+            sums["", OTHERS] = rest
+        return sums
 
 
-def _bounded(hosts: Counter[str]) -> dict[str, int]:
-    """As many hosts as one function counts; the rest is lumped together."""
-    rest = hosts.pop(OTHERS, 0)
-    kept = dict(hosts.most_common(MOST_HOSTS))
-    rest += hosts.total() - sum(kept.values())
-    return {**kept, OTHERS: rest} if rest else kept
+def _name_of(process: _Process) -> _Names:
+    host, pid, started = process
+    began = time.strftime("%m-%d %H:%M:%S", time.localtime(started))
+    place = f" on {host}" if host else ""
+    return "", f"pid {pid} of {began}{place}"
 
 
-# Reading. What stands in a log is whatever somebody could get into it.
-
-
-def stats_in(line: bytes) -> dict[str, Any] | None:
-    """The dump in one line of a log; None if there is none, or none that makes sense."""
-    if _MARK not in line:
-        return None
-    try:
-        return _checked(_found(json.loads(line[line.index(b"{") :])))
-    except (ValueError, TypeError, KeyError, RecursionError):
-        return None
-
-
-def _found(record: Any, depth: int = 6) -> Any:
-    """Look where loguru puts it, and into what a collector of logs wraps around that."""
-    if isinstance(record, str) and depth:
-        return _found(json.loads(record), depth - 1)
-    if not isinstance(record, dict) or not depth:
-        return None
-    if "resilient_stats" in record:
-        return record["resilient_stats"]
-    for name in ("record", "extra", "log", "message"):
-        inner = record.get(name)
-        if isinstance(inner, dict) or (isinstance(inner, str) and "resilient_stats" in inner):
-            found = _found(inner, depth - 1)
-            if found is not None:
-                return found
-    return None
-
-
-def _checked(stats: Any) -> dict[str, Any] | None:
-    if not isinstance(stats, dict):
-        return None
-    checked: dict[str, Any] = {
-        "host": _name(stats.get("host", "")),
-        "pid": int(_number(stats["pid"])),
-        "started": _number(stats["started"]),
-        "taken": _number(stats["taken"]),
-    }
-    for name, shape in _SHAPE.items():
-        value = stats.get(name, shape)
-        if isinstance(shape, str):
-            checked[name] = _name(value)
-        elif not isinstance(shape, Mapping):
-            checked[name] = _number(value)
-        elif "buckets" in shape:
-            checked[name] = _histogram(value)
-        else:
-            names = list(value.items())[:MOST_NAMES] if isinstance(value, dict) else []
-            checked[name] = {_name(key): _number(count) for key, count in names}
-    return checked
-
-
-def _number(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TypeError
-    # Far above what anybody counts, and far below where sums lose their digits or overflow.
-    if not 0 <= value <= 1e15:
-        raise ValueError
-    return value
-
-
-def _name(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError
-    # A terminal would obey what is not printable.
-    return "".join(sign if sign.isprintable() else "\ufffd" for sign in value[:300])
-
-
-def _histogram(data: Any) -> dict[str, Any]:
-    buckets = {int(index): int(_number(count)) for index, count in data["buckets"].items()}
-    if any(abs(index) > 2_000 for index in buckets):
-        raise ValueError
-    return {
-        "count": sum(buckets.values()),
-        "total": _number(data["total"]),
-        "max": _number(data["max"]),
-        "buckets": buckets,
-    }
-
-
-class Follower(Protocol):
-    """Gives what a log holds, and when asked again, what has come since."""
-
-    def entries(self, parse: Parse[T]) -> Iterator[T]:
-        """What `parse` finds in lines that were not given before. Raises: OSError."""
-
-    def new_stats(self) -> Iterator[dict[str, Any]]:
-        """Dumps that were not given before. Raises: OSError."""
-
-
-class LogFile:
-    """A log that may still grow, be cut off, or be rotated away.
-
-    What is appended to a compressed log is not seen.
-    """
-
-    def __init__(self, path: str) -> None:
-        self.path = path
-        self._identity: tuple[int, int] | None = None
-        self._offset = 0
-
-    def new_stats(self) -> Iterator[dict[str, Any]]:
-        """Dumps that were not given before. Raises: OSError."""
-        return self.entries(stats_in)
-
-    def entries(self, parse: Parse[T]) -> Iterator[T]:
-        """What `parse` finds in lines that were not given before. Raises: OSError."""
-        with open(self.path, "rb") as file:
-            facts = os.fstat(file.fileno())
-            if not stat.S_ISREG(facts.st_mode):
-                # A pipe: it has no size, and what was read is gone.
-                yield from _parsed(file, parse)
-                return
-            identity = (facts.st_dev, facts.st_ino)
-            if identity != self._identity or facts.st_size < self._offset:
-                self._identity, self._offset = identity, 0
-            if facts.st_size == self._offset:
-                return
-            if file.read(2) == b"\x1f\x8b":
-                if not self._offset:
-                    file.seek(0)
-                    self._offset = facts.st_size
-                    yield from _of_gzip(file, parse)
-                return
-            file.seek(self._offset)
-            for line in _lines(file):
-                # A line that is still being written is read when it is whole.
-                if line.endswith(b"\n"):
-                    self._offset = file.tell()
-                entry = parse(line)
-                if entry is not None:
-                    yield entry
-
-
-class Folder:
-    """The logs in a folder, those that come later too. One that can't be read holds up no other."""
-
-    def __init__(self, path: str) -> None:
-        self.path = path
-        self._logs: dict[str, LogFile] = {}
-
-    def new_stats(self) -> Iterator[dict[str, Any]]:
-        """Dumps that were not given before. Raises: OSError."""
-        return self.entries(stats_in)
-
-    def entries(self, parse: Parse[T]) -> Iterator[T]:
-        """What `parse` finds in lines that were not given before. Raises: OSError, in the end."""
-        problem: OSError | None = None
-        for path in _files_in(self.path):
-            log = self._logs.get(path)
-            if log is None:
-                log = self._logs[path] = LogFile(path)
-            try:
-                yield from log.entries(parse)
-            except OSError as error:
-                problem = error
-        if problem is not None:
-            raise problem
-
-
-class StandardInput:
-    """What is piped in, to its end."""
-
-    def new_stats(self) -> Iterator[dict[str, Any]]:
-        """All dumps, the first time."""
-        return self.entries(stats_in)
-
-    def entries(self, parse: Parse[T]) -> Iterator[T]:
-        """All that `parse` finds, the first time."""
-        yield from _parsed(sys.stdin.buffer, parse)
-
-
-def _parsed(file: Any, parse: Parse[T]) -> Iterator[T]:
-    return (entry for entry in map(parse, _lines(file)) if entry is not None)
-
-
-def _of_gzip(file: BinaryIO, parse: Parse[T]) -> Iterator[T]:
-    try:
-        with gzip.open(file) as lines:
-            yield from _parsed(lines, parse)
-    except (EOFError, gzip.BadGzipFile, OSError):
-        # Cut off, as by a full disk: what could be read counts.
-        return
-
-
-def _lines(file: Any) -> Iterator[bytes]:
-    """Lines of bounded length; one that is longer is passed over."""
-    is_rest = False
-    while True:
-        line = file.readline(LONGEST_LINE)
-        if not line:
-            return
-        is_whole = line.endswith(b"\n") or len(line) < LONGEST_LINE
-        if is_whole and not is_rest:
-            yield line
-        is_rest = not is_whole
-
-
-def followers(paths: Iterable[str], *, growing: bool = False) -> list[Follower]:
-    """One for each log: a file, a folder's files, or `-` for what is piped in.
-
-    growing: one for each folder, which sees logs that are not there yet.
-    Raises: OSError for a path that is not there.
-    """
-    found: list[Follower] = []
-    for path in paths:
-        if path == "-":
-            found.append(StandardInput())
-        elif os.path.isdir(path):
-            if growing:
-                found.append(Folder(path))
-            else:
-                found += map(LogFile, _files_in(path))
-        else:
-            os.stat(path)
-            found.append(LogFile(path))
-    return found
-
-
-def _files_in(folder: str) -> list[str]:
-    with os.scandir(folder) as entries:
-        return sorted(entry.path for entry in entries if entry.is_file())
+def _by_service(sums: Mapping[_Names, _Sum]) -> dict[_Names, _Sum]:
+    services: dict[_Names, _Sum] = {}
+    for (service, _), total in sums.items():
+        services.setdefault((service, ""), _Sum()).merge(total)
+    return services
 
 
 def merged(paths: Iterable[str], by: str = "function") -> dict[str, Any]:

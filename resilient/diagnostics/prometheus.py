@@ -67,6 +67,11 @@ class ResilientCollector:
         # Weak, since _installed would keep a registry alive by its own collector.
         self._registry: weakref.ref[CollectorRegistry] | None = None
 
+    @property
+    def figures(self) -> Registry:
+        """Whose figures it reads."""
+        return self._reader.registry
+
     def collect(self) -> Iterator[Family]:
         for metric, points in self._reader.read().items():
             family = _family(metric)
@@ -158,7 +163,7 @@ def install_prometheus(
             collector.register(where)
         except ValueError as error:
             known = _installed.get(where)
-            if known is not None:
+            if known is not None and known.figures is figures:
                 return known
             raise ConfigurationError(
                 f"install_prometheus: {error}. Another collector has these names; give it a "

@@ -16,7 +16,7 @@ from typing import Any
 from loguru import logger
 
 from resilient.diagnostics.masking import WITHHELD, mask
-from resilient.diagnostics.sinks import MaskingSink, as_json, masked_record
+from resilient.diagnostics.sinks import MaskingSink, as_json, masked_record, masked_text
 from resilient.errors import ConfigurationError
 
 Undo = Callable[[], None]
@@ -103,8 +103,9 @@ class _Protected:
         self._has_error = not hasattr(sink, "_handler")
 
     def write(self, message: Any) -> None:
-        line = _Line(_masked_json(message) if self._is_json else mask(str(message)))
-        line._raw, line._copy, line._has_error = message.record, None, self._has_error
+        record = message.record
+        line = _Line(_masked_json(message) if self._is_json else masked_text(str(message), record))
+        line._raw, line._copy, line._has_error = record, None, self._has_error
         self._sink.write(line)
 
     def stop(self) -> None:

@@ -13,8 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from resilient.diagnostics.masking import mask
-from resilient.diagnostics.states import BREAKER_STATES, states_of
-from resilient.handle import Handle
+from resilient.diagnostics.states import BREAKER_STATES, states_or_none
 from resilient.registry import OTHERS, Histogram, Registry
 
 MOST_FUNCTIONS = 2_000
@@ -155,7 +154,7 @@ class Reader:
                 _add(reading[metric], metric, (*called[key], *labels), value)
         for service, name, handle in self.registry.handles():
             if (service, name) in called:
-                for metric, labels, value in _gauges(_states_or_none(handle)):
+                for metric, labels, value in _gauges(states_or_none(handle)):
                     _add(reading[metric], metric, (*called[service, name], *labels), value)
         return reading
 
@@ -202,13 +201,6 @@ _PLAIN = (
     (RETRIES, "retries"),
 )
 _BY_LABEL = ((CALLS, "outcomes"), (STEPS, "steps"), (WAITED, "waited"))
-
-
-def _states_or_none(handle: Handle) -> Mapping[str, Any]:
-    try:
-        return states_of(handle)
-    except Exception:  # of a policy or a storage of somebody's own
-        return {}
 
 
 def _gauges(states: Mapping[str, Any]) -> Iterator[tuple[Metric, Labels, float]]:

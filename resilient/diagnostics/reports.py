@@ -6,33 +6,49 @@ import atexit
 import os
 import socket
 import threading
+from collections.abc import Iterator
+from typing import Any
 
 from loguru import logger
 
 from resilient import options
+from resilient.diagnostics.costs import costs
+from resilient.diagnostics.dumps import records_of
 from resilient.diagnostics.logs import lines
-from resilient.diagnostics.masking import Figures, mask, masked
-from resilient.diagnostics.tables import label, sentence
+from resilient.diagnostics.masking import Clean, mask
+from resilient.diagnostics.states import states_or_none
 from resilient.registry import Registry, registry
 
 
 def dump_stats(registry: Registry = registry) -> None:
-    """Log the figures of each function that was called, one record each.
+    """Log the figures of all functions that were called, a few functions a record.
 
-    `record["extra"]["resilient_stats"]` holds what `registry.snapshot()` says of the function, with
-    the process's host, pid, started and taken (Unix seconds).
+    `record["extra"]["resilient_stats"]` holds what `registry.snapshot()` says of them, with the
+    process's host.
     """
     lines.flush()
-    snapshot = registry.snapshot()
-    common = {name: snapshot[name] for name in ("pid", "started", "taken", "seconds")}
-    common["host"] = host_name()
-    for data in snapshot["functions"]:
-        stats = masked(Figures({**data, **common}))
-        names = {"service": data["service"], "function": data["function"]}
-        record = logger.bind(resilient_stats=stats, **names)
-        # As an argument: a brace in a name would be taken for a format. Of it all, only names can
-        # hold a secret; one that looks like a secret's would have the number behind it masked.
-        record.info("{}", f"{label(masked(Figures(names)))}: {sentence(data)}")
+    for stats in dump_records(registry):
+        # As an argument: a brace in a name would be taken for a format.
+        logger.bind(resilient_stats=stats).info("{}", stats.text)
+
+
+def dump_records(registry: Registry) -> Iterator[Clean]:
+    """What a dump is made of, masked."""
+    process = {**registry.process(), "host": host_name(), "costs": costs()}
+    return records_of(process, _with_policies(registry))
+
+
+def _with_policies(registry: Registry) -> Iterator[dict[str, Any]]:
+    """The figures of each function, with its policies' kinds and states."""
+    handles = {(service, name): handle for service, name, handle in registry.handles()}
+    for data in registry.each():
+        handle = handles.get((data["service"], data["function"]))
+        if handle is not None:
+            states = states_or_none(handle)
+            if states:
+                data["policies"] = states
+            data["stack"] = [policy.kind for policy in handle.policies]
+        yield data
 
 
 def host_name() -> str:

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple, TextIO
 from loguru import logger
 
 from resilient.diagnostics.logs import context_of
-from resilient.diagnostics.masking import mask, masked
+from resilient.diagnostics.masking import Clean, mask, masked
 from resilient.errors import ConfigurationError
 
 Sink = str | Path | TextIO | logging.Handler | Callable[[Any], Any]
@@ -29,8 +29,8 @@ _START = "<green>{time:YYYY-MM-DD HH:mm:ss.SSS}</green> | <level>{level: <8}</le
 _END = "\n{exception}"
 _PLACE = "<cyan>{name}</cyan>:<cyan>{function}</cyan>:<cyan>{line}</cyan> - "
 _FALLBACK = "{time} | {level} | {name}:{line} - {message}\n{exception}"
-# json.dumps would make an encoder for each line.
-_encode = json.JSONEncoder(ensure_ascii=False).encode
+# json.dumps would make an encoder for each line. What is masked can't hold itself.
+_encode = json.JSONEncoder(ensure_ascii=False, check_circular=False).encode
 _TAG = re.compile(r"[a-zA-Z_]\w*")
 
 # What loguru's `add` takes for any sink; the other options are a file's.
@@ -136,12 +136,14 @@ class MaskingSink:
     def write(self, message: Any) -> None:
         text = ""
         try:
-            text = as_json(str(message), message.record) if self._is_json else mask(str(message))
+            record = message.record
+            make = as_json if self._is_json else masked_text
+            text = make(str(message), record)
             try:
-                self._target.write(_with_record(text, message.record))
+                self._target.write(_with_record(text, record))
             except UnicodeEncodeError:
                 plain = text.encode(self.encoding, "backslashreplace").decode(self.encoding)
-                self._target.write(_with_record(plain, message.record))
+                self._target.write(_with_record(plain, record))
         except Exception as error:
             _complain(error, text)
 
@@ -275,11 +277,25 @@ def _can_be_pickled(extra: Mapping[str, Any]) -> bool:
     return True
 
 
+def masked_text(text: str, record: Mapping[str, Any]) -> str:
+    """The text of a record, or its message, without secrets; never raises.
+
+    The message of a dump is masked already, and may be long.
+    """
+    extra = record.get("extra")
+    dump = extra.get("resilient_stats") if type(extra) is dict else None
+    clean = getattr(dump, "text", "") if type(dump) is Clean else ""
+    if not clean or clean != record.get("message"):
+        return mask(text)
+    head, message, tail = text.partition(clean)
+    return f"{mask(head)}{message}{mask(tail)}"
+
+
 def masked_record(record: Mapping[str, Any]) -> dict[str, Any]:
     """A copy of loguru's record without secrets."""
     return {
         **record,
-        "message": mask(str(record["message"])),
+        "message": masked_text(str(record["message"]), record),
         "extra": masked(dict(record["extra"])),
         "exception": _masked_error(record),
     }
@@ -321,11 +337,11 @@ def as_json(text: str, record: Mapping[str, Any]) -> str:
             "no": record["level"].no,
         },
         "line": record["line"],
-        "message": mask(str(record["message"])),
+        "message": masked_text(str(record["message"]), record),
         "module": record["module"],
         "name": record["name"],
         "process": {"id": record["process"].id, "name": record["process"].name},
         "thread": {"id": record["thread"].id, "name": record["thread"].name},
         "time": {"repr": str(record["time"]), "timestamp": record["time"].timestamp()},
     }
-    return _encode({"text": mask(text), "record": parts}) + "\n"
+    return _encode({"text": masked_text(text, record), "record": parts}) + "\n"

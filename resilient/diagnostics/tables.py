@@ -1,36 +1,18 @@
-"""The figures of a snapshot in words: as a table, as a sentence, with what the stack saved."""
+"""The figures of a snapshot in words: of a function in a sentence, and what all of them come to."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
-from resilient.registry import Histogram
-
-WIDTH = 100
-"""Columns of the table."""
+from resilient.diagnostics.states import together
+from resilient.histogram import Histogram
 
 SPARING = ("breaker_refused", "rate_limited", "bulkhead_full")
 """Steps that kept a request from being sent. A deadline is not among them: it may cut off one that
 is on its way."""
-
-
-def stats_table(snapshot: Mapping[str, Any]) -> str:
-    """What `registry.snapshot()`, or one merged of many, says: tables of at most 100 columns.
-
-    Savings are what was counted, not estimates: requests answered by the cache or refused before
-    they were sent; the time that the cached answers had taken upstream; failures that the caller
-    never saw, since a retry, a fallback or a stale result answered.
-    """
-    functions = snapshot["functions"]
-    if not functions:
-        return "resilient: no calls yet"
-    total = total_of(functions)
-    parts = [title(snapshot), "", _table(heads(snapshot), functions, total, calls_row)]
-    if any(saved_by(total)):
-        parts += ["", _table(SAVINGS, functions, total, savings_row)]
-    return "\n".join([*parts, "", savings_sentence(total)])
 
 
 def title(snapshot: Mapping[str, Any]) -> str:
@@ -42,46 +24,6 @@ def title(snapshot: Mapping[str, Any]) -> str:
     processes = snapshot.get("processes")
     who = many(processes, "process") if processes else f"pid {snapshot['pid']}"
     return f"resilient: {counts} in {duration(snapshot['seconds'])} ({who})"
-
-
-CALLS = (
-    *("function", "calls", "ok", "retries", "waited", "hits", "refused"),
-    *("fallbacks", "p50", "p95"),
-)
-SAVINGS = (
-    *("saved by the stack", "requests spared", "upstream time", "hidden failures"),
-    *("by retries", "by fallbacks"),
-)
-
-
-def heads(snapshot: Mapping[str, Any]) -> tuple[str, ...]:
-    """CALLS, with what makes a row for the first."""
-    return (snapshot.get("by", CALLS[0]), *CALLS[1:])
-
-
-def calls_row(data: Mapping[str, Any]) -> list[str]:
-    """The cells under CALLS."""
-    latency = data["latency"]
-    return [
-        label(data),
-        f"{data['calls']:,}",
-        share_ok(data),
-        f"{data['retries']:,}",
-        duration(waited(data)),
-        f"{data['hits']:,}",
-        f"{refused(data):,}",
-        f"{data['degraded']:,}",
-        duration(latency["p50"]),
-        duration(latency["p95"]),
-    ]
-
-
-def savings_row(data: Mapping[str, Any]) -> list[str]:
-    """The cells under SAVINGS."""
-    spared, upstream, hidden = saved_by(data)
-    retried, answered = data["recovered"], data["degraded"]
-    numbers = (f"{spared:,}", duration(upstream), f"{hidden:,}", f"{retried:,}", f"{answered:,}")
-    return [label(data), *numbers]
 
 
 def savings_sentence(data: Mapping[str, Any]) -> str:
@@ -103,19 +45,38 @@ def saved_by(data: Mapping[str, Any]) -> tuple[int, float, int]:
 
 def sentence(data: Mapping[str, Any]) -> str:
     """What one function did, for a line in a log."""
-    latency = data["latency"]
-    return (
+    latency, policies = data["latency"], data.get("policies")
+    said = (
         f"{many(data['calls'], 'call')}, {share_ok(data)} ok, {data['retries']:,} retried, waited "
         f"{duration(waited(data))}, {many(data['hits'], 'cache hit')}, {refused(data):,} refused, "
         f"{many(data['degraded'], 'fallback')}, "
         f"p50 {duration(latency['p50'])}, p95 {duration(latency['p95'])}"
     )
+    return ", ".join((said, *standing(policies))) if policies else said
+
+
+def standing(policies: Mapping[str, Any]) -> list[str]:
+    """What policies know that somebody should, in words: `breaker open`, `12 of 5,000 left`.
+
+    policies: as of `states_of`.
+    """
+    told = []
+    breaker, throttle = policies.get("breaker", "closed"), policies.get("throttle", {})
+    if breaker != "closed":
+        told.append(f"breaker {breaker}")
+    left, limit = throttle.get("remaining"), throttle.get("limit")
+    if left is not None:
+        told.append(f"{left:,.0f} left" if limit is None else f"{left:,.0f} of {limit:,.0f} left")
+    if throttle.get("paused_until"):
+        told.append("paused")
+    return told
 
 
 def many(number: int, name: str) -> str:
     """`1 call`, `2,000 calls`, `2 processes`."""
-    plural = f"{name}es" if name.endswith("s") else f"{name}s"
-    return f"{number:,} {name if number == 1 else plural}"
+    if number == 1:
+        return f"1 {name}"
+    return f"{number:,} {name}es" if name[-1] == "s" else f"{number:,} {name}s"
 
 
 def label(data: Mapping[str, Any]) -> str:
@@ -126,14 +87,16 @@ def label(data: Mapping[str, Any]) -> str:
 def refused(data: Mapping[str, Any]) -> int:
     """Calls and requests that were not sent, by our own decision."""
     steps = data["steps"]
-    return sum(steps.get(kind, 0) for kind in SPARING) if steps else 0
+    return sum([steps.get(kind, 0) for kind in SPARING]) if steps else 0
 
 
 def waited(data: Mapping[str, Any]) -> float:
     """Seconds that calls waited for anything."""
+    if not data["waited"]:
+        return 0.0
     # What an observing policy would have waited, nobody did.
     return math.fsum(
-        seconds for kind, seconds in data["waited"].items() if not kind.startswith("would_")
+        [seconds for kind, seconds in data["waited"].items() if not kind.startswith("would_")]
     )
 
 
@@ -145,7 +108,8 @@ def total_of(functions: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     numbers = ("calls", "retries", "hits", "saved", "degraded", "recovered")
     total = {name: sum(data[name] for data in functions) for name in numbers}
     counted = {
-        name: _sum(data[name] for data in functions) for name in ("outcomes", "steps", "waited")
+        name: _sum(data.get(name, {}) for data in functions)
+        for name in ("outcomes", "steps", "waited", "costs")
     }
     return {
         "service": "",
@@ -153,6 +117,7 @@ def total_of(functions: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         **total,
         **counted,
         "latency": latency.snapshot(),
+        "policies": together([data["policies"] for data in functions if "policies" in data]),
     }
 
 
@@ -172,6 +137,7 @@ def share_ok(data: Mapping[str, Any]) -> str:
     return f"{share:.1f} %" if share < 100 else "100 %"
 
 
+@lru_cache(maxsize=1_024)  # percentiles are those of buckets
 def duration(seconds: float) -> str:
     """A duration with the unit that suits it, in three digits or so."""
     if seconds >= 9.95:
@@ -183,27 +149,3 @@ def duration(seconds: float) -> str:
     if seconds >= 0.0009995:
         return f"{seconds * 1e3:.1f} ms"
     return f"{seconds * 1e6:.0f} µs" if seconds > 0 else "0 s"
-
-
-def _table(
-    heads: Sequence[str],
-    functions: Sequence[Mapping[str, Any]],
-    total: Mapping[str, Any],
-    row_of: Any,
-) -> str:
-    rows = [list(heads), *(row_of(data) for data in functions), row_of(total)]
-    widths = [max(len(row[index]) for row in rows) for index in range(len(heads))]
-    # Names give way to numbers.
-    widths[0] = max(12, min(widths[0], WIDTH - sum(widths[1:]) - 2 * len(widths[1:])))
-    drawn = [
-        "  ".join([_cut(row[0], widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows
-    ]
-    rule = "─" * (sum(widths) + 2 * len(widths[1:]))
-    return "\n".join([drawn[0], rule, *drawn[1:-1], rule, drawn[-1]])
-
-
-def _cut(name: str, width: int) -> str:
-    if len(name) <= width:
-        return name.ljust(width)
-    head = (width - 1) // 2
-    return f"{name[:head]}…{name[len(name) - (width - 1 - head) :]}"

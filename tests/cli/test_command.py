@@ -65,6 +65,30 @@ def test_a_reader_that_has_enough_is_no_error(tmp_path: Path) -> None:
     assert done.stdout.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("redirected", "code"),
+    [("> /dev/full", exits.USAGE), (">&-", exits.FOUND), (">&- 2>&-", exits.FOUND)],
+)
+def test_what_can_not_be_written_is_not_taken_for_a_finding(
+    tmp_path: Path, redirected: str, code: int
+) -> None:
+    (tmp_path / "a.py").write_text("import httpx\nhttpx.get('x')\n")
+    program = f"{sys.executable} -m resilient.cli audit {tmp_path} {redirected}"
+    done = subprocess.run(program, shell=True, capture_output=True, text=True, timeout=60)
+    assert done.returncode == code
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("command", ["top", "dashboard"])
+@pytest.mark.parametrize("seconds", ["0", "nan", "often"])
+def test_a_time_that_is_none_is_refused_with_what_to_use(
+    run: Run, command: str, seconds: str
+) -> None:
+    code, _, err = run(command, "x.log", "--every", seconds)
+    assert code == exits.USAGE
+    assert f"'{seconds}': use 0.1 to 3600 seconds" in err
+
+
 def test_a_terminal_without_unicode_gets_escapes(write_log: WriteLog) -> None:
     path = write_log("a.log", repos=[0.1])
     done = python("-m", "resilient.cli", "report", str(path), env={"PYTHONIOENCODING": "ascii"})

@@ -136,6 +136,14 @@ def test_names_that_another_collector_has_are_told(scraped: CollectorRegistry) -
         install_prometheus(scraped)
 
 
+def test_figures_of_another_registry_are_not_passed_over(
+    busy: Registry, scraped: CollectorRegistry
+) -> None:
+    install_prometheus(scraped, figures=busy)
+    with pytest.raises(ConfigurationError, match="give it a registry of its own"):
+        install_prometheus(scraped, figures=Registry())
+
+
 @pytest.mark.parametrize(
     "buckets",
     [(), (0.1, 0.1), (1, 0.5), (0, 1), (-1,), ("a",), 5, (float("nan"),), (float("inf"),)],

@@ -20,16 +20,18 @@ from resilient.testing import FakeClock
 Records = list[dict[str, Any]]
 
 
-def test_a_dump_writes_one_readable_record_a_function(busy: Registry, records: Records) -> None:
+def test_a_dump_writes_a_readable_line_a_function(busy: Registry, records: Records) -> None:
     records.clear()
     dump_stats(busy)
-    assert [record["message"] for record in records] == [
-        "github.repos: 1,300 calls, 99.9 % ok, 2 retried, waited 2.00 s, 400 cache hits, "
+    (record,) = records
+    assert record["level"].name == "INFO"
+    assert record["message"].splitlines() == [
+        "2 functions",
+        "  github.repos: 1,300 calls, 99.9 % ok, 2 retried, waited 2.00 s, 400 cache hits, "
         "0 refused, 0 fallbacks, p50 9.8 ms, p95 9.8 ms",
-        "stripe.pay: 4 calls, 0.0 % ok, 0 retried, waited 0 s, 0 cache hits, 3 refused, "
+        "  stripe.pay: 4 calls, 0.0 % ok, 0 retried, waited 0 s, 0 cache hits, 3 refused, "
         "1 fallback, p50 496 ms, p95 496 ms",
     ]
-    assert {record["level"].name for record in records} == {"INFO"}
 
 
 def test_a_dump_holds_the_figures_and_where_and_when_they_were_taken(
@@ -42,8 +44,8 @@ def test_a_dump_holds_the_figures_and_where_and_when_they_were_taken(
     assert stats["pid"] == os.getpid()
     assert stats["taken"] == clock.time()
     assert stats["seconds"] == 60
-    assert stats["errors"] == {"InvalidToken": 1}
-    assert stats["calls"] == repos["calls"]
+    assert stats["functions"][0]["errors"] == {"InvalidToken": 1}
+    assert stats["functions"][0]["calls"] == repos["calls"]
 
 
 def test_dumped_figures_can_be_read_back_from_a_masked_json_log(busy: Registry) -> None:
@@ -51,10 +53,8 @@ def test_dumped_figures_can_be_read_back_from_a_masked_json_log(busy: Registry) 
     handler = log_to(stream, serialize=True)
     dump_stats(busy)
     logger.remove(handler)
-    read = [
-        json.loads(line)["record"]["extra"]["resilient_stats"]
-        for line in stream.getvalue().splitlines()
-    ]
+    (line,) = stream.getvalue().splitlines()
+    read = json.loads(line)["record"]["extra"]["resilient_stats"]["functions"]
     taken = busy.snapshot()["functions"]
     assert [data["steps"] for data in read] == [data["steps"] for data in taken]
     assert read[0]["errors"] == {"InvalidToken": 1}
@@ -119,7 +119,7 @@ def test_a_failing_dump_is_counted_and_tried_again(dumps: Dumps) -> None:
     class Broken(Registry):
         calls = 0
 
-        def snapshot(self) -> dict[str, Any]:
+        def process(self) -> dict[str, Any]:
             self.calls += 1
             if self.calls == 3:
                 twice.set()
@@ -135,10 +135,10 @@ def test_a_dumper_can_be_stopped_from_its_own_thread(dumps: Dumps) -> None:
     done = threading.Event()
 
     class Stopping(Registry):
-        def snapshot(self) -> dict[str, Any]:
+        def process(self) -> dict[str, Any]:
             dumper.stop()
             done.set()
-            return {"pid": 1, "started": 0, "taken": 0, "seconds": 0, "functions": []}
+            return super().process()
 
     started = Stopping()
     dumper = reports.Dumper(3600, started)

@@ -102,11 +102,11 @@ def test_a_failing_dump_is_counted_and_the_next_one_tried(dumped: threading.Sema
     class Broken(Registry):
         fails = 1
 
-        def snapshot(self) -> dict[str, Any]:
+        def process(self) -> dict[str, Any]:
             if self.fails:
                 self.fails -= 1
                 raise RuntimeError("broken")
-            return super().snapshot()
+            return super().process()
 
     registry = Broken()
     registry.stats_of("github", "repos").durations.append(0.1)

@@ -9,6 +9,7 @@ does.
     watches     hold, cooldown, all-clear
     engine      the rules in force, and one look        watcher    `alert`, and the thread
     telling     the log and callables                   webhook    a message to Slack, or as JSON
+    loops       no receiver is told of itself
 """
 
 from __future__ import annotations

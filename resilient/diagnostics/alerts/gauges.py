@@ -71,7 +71,7 @@ def stacks_of(registry: Registry) -> list[Stack]:
 
 
 def _ids(stack: Stack) -> set[int]:
-    return set(map(id, stack.policies))
+    return set(map(id, stack.handle.written))
 
 
 def gauges_of(stacks: Iterable[Stack]) -> list[Gauge]:

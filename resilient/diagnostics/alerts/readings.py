@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from resilient.diagnostics.alerts.gauges import Gauge, Stack, subject_of
 from resilient.diagnostics.alerts.rules import LATENCIES, Rule
-from resilient.diagnostics.alerts.unusual import Band, Past, latency_band, rate_band
+from resilient.diagnostics.alerts.unusual import Band, Past, latency_band, rate_band, sure_quantile
 from resilient.diagnostics.alerts.windows import Name, Window
 from resilient.diagnostics.durations import spoken
 from resilient.diagnostics.tables import duration, many
@@ -41,7 +41,8 @@ def groups_of(
     }
     for policy in rule.scope.policies:
         own = getattr(policy, "name", None)
-        served = {stack.name for stack in stacks if policy in stack.policies}
+        # Whoever wrote the rule has the policy that was written, not one that a file put there.
+        served = {stack.name for stack in stacks if policy in stack.handle.written}
         if policy.kind == "service" and own:
             # Those that are only run by its `call` belong to it, too.
             served.update(name for name in names if name[0] == own)
@@ -138,7 +139,8 @@ def unusual_readings(rule: Rule, subject: str, window: Window, past: Past) -> It
         yield Reading(subject, UNUSUAL_LATENCY, None)
     else:
         text = f"p95 latency is {duration(latency)}, usually {_usual(band, duration, rule.over)}"
-        is_bad = latency > band.limit
+        sure = window.quantile(sure_quantile(window.calls))
+        is_bad = sure is not None and sure > band.limit
         yield Reading(subject, UNUSUAL_LATENCY, is_bad, latency, band.limit, text)
     rates = rate_band(past.rates, window.calls) if enough else None
     if rates is None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contextvars
 import os
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from resilient.call import Step, listeners
+from resilient.diagnostics.alerts.loops import Means
 from resilient.diagnostics.masking import Figures, mask, masked
 from resilient.diagnostics.reports import host_name
 from resilient.errors import ConfigurationError
@@ -82,6 +82,7 @@ class Teller:
         self.errors = 0
         """How often a receiver has failed."""
         self._failing: set[int] = set()
+        self._means = Means()
         self._lock = threading.Lock()
 
     def tell(self, news: Iterable[tuple[Alert, Sequence[Receiver]]], asked: Iterable[Any]) -> None:
@@ -89,6 +90,8 @@ class Teller:
 
         asked: all receivers there are, since a sender may have something left to send.
         """
+        everybody = list(asked)
+        self._means.keep(everybody)
         for_senders: dict[int, list[Alert]] = {}
         for alert, receivers in news:
             facts = Figures(alert.plain())
@@ -97,16 +100,15 @@ class Teller:
             for one in receivers:
                 if isinstance(one, Sender):
                     for_senders.setdefault(id(one), []).append(alert)
-                else:
+                elif not self._means.has(one, alert.subject):
                     self._hand(one, one, alert)
-        senders = {id(one): one for one in asked if isinstance(one, Sender)}
+        senders = {id(one): one for one in everybody if isinstance(one, Sender)}
         for key, sender in senders.items():
             self._hand(sender, sender.send, for_senders.get(key, []))
 
     def _hand(self, receiver: object, tell: Callable[[Any], Any], what: object) -> None:
         try:
-            # In no call's name: what is sent here is not the business of a call that is open.
-            contextvars.Context().run(tell, what)
+            self._means.watch(receiver, tell, what)
         except Exception as error:
             self._count(receiver, error)
         else:

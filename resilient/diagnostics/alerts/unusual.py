@@ -25,6 +25,7 @@ LEAST = 8
 _SIGMA = 1.4826  # of the normal distribution, in median absolute deviations
 _WIDTH = 5.0  # 3 would do for independent looks at normal noise; these look every few seconds
 _FEW = 4.0  # few windows tell the deviation badly: the band is wider by this, over their number
+_CHANCE = 4.0  # standard deviations of a binomial share that chance explains, as often as one looks
 _LATENCY_FACTOR = 1.5  # nobody gets up for what is less than half slower
 _LATENCY_LEAST = 0.005
 _RATE_LEAST = 0.05
@@ -82,12 +83,21 @@ def rate_band(past: Sequence[float], calls: int) -> Band | None:
     if len(past) < LEAST:
         return None
     middle, deviation = _robust(past)
-    # One failure of ten calls is chance, not a departure: three standard deviations of a binomial
-    # share, which is never taken for quite 0 or 1 (Laplace's rule of succession).
+    # One failure of ten calls is chance, not a departure. The share is never taken for quite 0 or 1
+    # (Laplace's rule of succession).
     share = (middle * calls + 1) / (calls + 2)
-    chance = 3 * math.sqrt(share * (1 - share) / max(calls, 1))
+    chance = _CHANCE * math.sqrt(share * (1 - share) / max(calls, 1))
     margin = max(_width(past) * deviation, chance, _RATE_LEAST)
     return Band(middle, deviation, middle + margin, len(past))
+
+
+def sure_quantile(calls: int) -> float:
+    """Which quantile of so many calls is above a limit if more than 5 % of them are, beyond chance.
+
+    The 95th percentile of few calls is one of them. Where about one call in twenty is slow, it is
+    that of a slow one now and then.
+    """
+    return max(0.5, 0.95 - _CHANCE * math.sqrt(0.95 * 0.05 / max(calls, 1)))
 
 
 def _width(past: Sequence[float]) -> float:

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from resilient.errors import ConfigurationError
+from resilient.http.learned import learned
 from resilient.timing import clock
 
 OPERATOR = "operator"
@@ -87,17 +88,17 @@ class Access:
 
     def role_of(self, token: str, client: str) -> str:
         """Whose token this is. Raises: Denied."""
-        wait = self._limits.wait(client)
-        if wait > 0:
-            raise Denied(429, "Too many wrong tokens. Try again later.", wait)
         given = _digest(token)
         role = None
         for known, its_role in self._tokens:
             # All of them, each to its end, so that time does not tell how far one got.
             if hmac.compare_digest(_digest(known), given) and role is None:
                 role = its_role
+        # Who is refused learns nothing of the token, be it the right one.
+        wait = self._limits.count(client, is_wrong=role is None)
+        if wait > 0:
+            raise Denied(429, "Too many wrong tokens. Try again later.", wait)
         if role is None:
-            self._limits.add(client)
             raise Denied(401, "This token is not known.")
         return role
 
@@ -131,22 +132,26 @@ class Limits:
         self._by_client: OrderedDict[str, deque[float]] = OrderedDict()
         self._all: deque[float] = deque(maxlen=FAILURES_IN_TOTAL)
 
-    def add(self, client: str) -> None:
-        """Count one wrong token."""
-        now = clock.monotonic()
-        with self._lock:
-            self._all.append(now)
-            failures = self._by_client.setdefault(_network(client), deque(maxlen=FAILURES))
-            failures.append(now)
-            self._by_client.move_to_end(_network(client))
-            while len(self._by_client) > MOST_CLIENTS:
-                self._by_client.popitem(last=False)
+    def count(self, client: str, *, is_wrong: bool) -> float:
+        """Take one token of a client's, in one step however many come at once.
 
-    def wait(self, client: str) -> float:
-        """Seconds until a token of this client is looked at again; 0.0 or less if at once."""
+        Returns the seconds until one is looked at again; 0.0 or less if this one was.
+        """
+        network = _network(client)
         with self._lock:
-            own = self._by_client.get(_network(client), ())
-            return max(_left(own, FAILURES), _left(self._all, FAILURES_IN_TOTAL))
+            own = self._by_client.get(network, ())
+            wait = max(_left(own, FAILURES), _left(self._all, FAILURES_IN_TOTAL))
+            if is_wrong and wait <= 0:
+                self._add_locked(network)
+            return wait
+
+    def _add_locked(self, network: str) -> None:
+        now = clock.monotonic()
+        self._all.append(now)
+        self._by_client.setdefault(network, deque(maxlen=FAILURES)).append(now)
+        self._by_client.move_to_end(network)
+        while len(self._by_client) > MOST_CLIENTS:
+            self._by_client.popitem(last=False)
 
 
 def _left(failures: Sequence[float] | deque[float], most: int) -> float:
@@ -193,6 +198,8 @@ def _checked(tokens: Tokens | None) -> list[tuple[str, str]]:
                     "given before; use one of its own for each role."
                 )
             checked.append((token, role))
+            # Somebody may put it into an address, which is logged.
+            learned.tell(token)
     return checked
 
 

@@ -7,11 +7,12 @@ from typing import NamedTuple
 
 STYLE = """\
 :root { color-scheme: light dark; --ink: #1b2027; --soft: #57616d; --line: #dbe0e6;
-  --back: #f5f7f9; --card: #ffffff; --link: #1f5fae; --calls: #3173c4; --bad: #b3261e;
-  --odd: #855400; --good: #1b6e3c; --p50: #3173c4; --p95: #a15c00; --p99: #a3338f }
+  --edge: #848d98; --back: #f5f7f9; --card: #ffffff; --link: #1f5fae; --calls: #3173c4;
+  --bad: #b3261e; --odd: #855400; --good: #1b6e3c; --p50: #3173c4; --p95: #a15c00; --p99: #a3338f }
 @media (prefers-color-scheme: dark) { :root { --ink: #e5e9ee; --soft: #9ba6b2; --line: #323a44;
-  --back: #101419; --card: #181d24; --link: #85b7f5; --calls: #6ea8ec; --bad: #ff8a80;
-  --odd: #f0b95a; --good: #6fce93; --p50: #6ea8ec; --p95: #f0b95a; --p99: #e58ad6 } }
+  --edge: #6b7682; --back: #101419; --card: #181d24; --link: #85b7f5; --calls: #6ea8ec;
+  --bad: #ff8a80; --odd: #f0b95a; --good: #6fce93; --p50: #6ea8ec; --p95: #f0b95a;
+  --p99: #e58ad6 } }
 * { box-sizing: border-box }
 body { margin: 0; background: var(--back); color: var(--ink);
   font: 0.9375rem/1.5 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif }
@@ -29,7 +30,7 @@ header form { margin: 0 } footer { color: var(--soft); padding-bottom: 2rem; fon
 h1 { font-size: 1.45rem; margin: 1rem 0 .25rem; overflow-wrap: anywhere; line-height: 1.3 }
 h2 { font-size: 1.1rem; margin: 1.9rem 0 .6rem } p.soft, .soft { color: var(--soft) }
 button, input[type=search], input[type=password] { font: inherit; color: inherit;
-  background: var(--card); border: 1px solid var(--line); border-radius: 6px; padding: .35rem .7rem;
+  background: var(--card); border: 1px solid var(--edge); border-radius: 6px; padding: .35rem .7rem;
   min-height: 2.25rem }
 button { cursor: pointer } button:hover { border-color: var(--soft) }
 .tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(9.5rem, 1fr)); gap: .75rem;
@@ -44,7 +45,7 @@ button { cursor: pointer } button:hover { border-color: var(--soft) }
 .pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 25rem), 1fr));
   gap: .75rem; margin-top: 1rem }
 .plot { margin: 0; padding: .6rem .75rem .4rem }
-.plot svg { display: block; width: 100%; height: auto }
+.plot svg { display: block; width: 100%; height: auto; overflow: visible }
 figcaption { font-weight: 600; display: flex; flex-wrap: wrap; gap: .25rem 1rem }
 .legend { display: flex; gap: 1rem; list-style: none; margin: 0; padding: 0; font-weight: 400;
   color: var(--soft) }
@@ -95,7 +96,7 @@ details.story { padding: .5rem .85rem; margin-bottom: .5rem } summary { cursor: 
 @media (max-width: 44rem) { .less { display: none } th, td { padding: .45rem .45rem }
   th.name, td.name { min-width: 6rem } header, main, footer { padding-left: .8rem;
   padding-right: .8rem } header .name { flex: 1 } header .source { order: 1; flex-basis: 100% }
-  .plot svg text { font-size: 19px } .tiles { gap: .5rem } }
+  .plot svg text { font-size: 20px } .tiles { gap: .5rem } }
 @media (max-width: 25rem) { .rate { display: none } }
 @media (forced-colors: active) { svg path { stroke: CanvasText } svg .hint { fill: none } }
 """

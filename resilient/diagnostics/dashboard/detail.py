@@ -12,7 +12,7 @@ from resilient.diagnostics.dashboard.overview import breaker_history, foot
 from resilient.diagnostics.dashboard.plots import clock_text, latency_plot, rate_plot, rate_text
 from resilient.diagnostics.dashboard.stories import ANSWERED, Told
 from resilient.diagnostics.dashboard.view import Now, Row, Source, key_of, rows_of
-from resilient.diagnostics.tables import duration, label, refused, sentence, waited
+from resilient.diagnostics.tables import duration, label, many, refused, sentence, waited
 
 _MOST_PAIRS = 20
 
@@ -49,7 +49,7 @@ def _tiles(row: Row) -> list[tuple[str, str, str]]:
         ("Calls", rate_text(row.rate), f"{data['calls']:,} in all"),
         ("Failed", parts.share(row.failed), f"{data['raised']:,} raised in all"),
         ("Latency, p95", parts.seconds(row.p95), f"p50 {parts.seconds(row.p50)}"),
-        ("Retries", f"{data['retries']:,}", f"{data['recovered']:,} calls recovered"),
+        ("Retries", f"{data['retries']:,}", f"{many(data['recovered'], 'call')} recovered"),
         ("Cache hits", f"{data['hits']:,}", f"{duration(data['saved'])} saved"),
         ("Refused", f"{refused(data):,}", "before they were sent"),
         ("Waited", duration(waited(data)), "for anything"),
@@ -92,11 +92,14 @@ def _story(told: Told) -> str:
     )
     ended = "answered all the same" if told.kind in ANSWERED else "failed"
     kind = "odd" if told.kind in ANSWERED else "bad"
+    # Not "failed: failed (Timeout) …".
+    what = told.text.removeprefix(ended).lstrip()
+    colon = ":" if what == told.text else ""
     process = f" in process {text(told.process)}" if told.process else ""
     return (
         f'<details class="story" id="c{key_of(told.process, told.call)}"><summary>'
-        f'{clock_text(began, "%m-%d %H:%M:%S")} <span class="{kind}">{ended}</span>: '
-        f"{text(told.text, 200)}</summary>"
+        f'{clock_text(began, "%m-%d %H:%M:%S")} <span class="{kind}">{ended}</span>'
+        f"{colon} {text(what, 200)}</summary>"
         f'<ol class="steps">{steps}</ol>'
         f'<p class="soft">Call {text(told.call)}{process}</p></details>'
     )

@@ -3,29 +3,30 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from resilient.diagnostics.dashboard.stories import MOST_STEPS, MOST_TEXT, Moment, Told
+from resilient.diagnostics.dumps import Stats, stats_in
 from resilient.diagnostics.logs import KINDS
-from resilient.diagnostics.merging import stats_in
 
-Entry = dict[str, Any] | Told
+Entry = Stats | Told
 
 _LONGEST_NAME = 300
 
 
-def entry_in(line: bytes) -> Entry | None:
-    """What a line tells; None for one that makes no sense, whatever somebody wrote into it."""
+def entries_in(line: bytes) -> Sequence[Entry]:
+    """What a line tells; nothing, if it makes no sense, whatever somebody wrote into it."""
     if b"resilient_stats" in line:
         return stats_in(line)
     # Not with their quotes: those are escaped where a collector has wrapped the line.
     if b"kind" not in line or b"extra" not in line:
-        return None
+        return ()
     try:
-        return _told(_record_in(json.loads(line[line.index(b"{") :])))
+        told = _told(_record_in(json.loads(line[line.index(b"{") :])))
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        return None
+        return ()
+    return () if told is None else (told,)
 
 
 def _record_in(data: Any, depth: int = 4) -> dict[str, Any] | None:

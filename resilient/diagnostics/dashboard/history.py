@@ -6,7 +6,7 @@ import math
 import threading
 from array import array
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from operator import mul
 from typing import Any, NamedTuple
 
@@ -22,13 +22,22 @@ STEPS = (10.0, 30.0, 60.0, 300.0, 900.0, 3600.0, 21_600.0, 86_400.0)
 
 
 class Window(NamedTuple):
-    """What happened in one window. p50, p95, p99: seconds, 0.0 without calls."""
+    """What happened in one window.
+
+    p50, p95, p99: seconds; 0.0 without calls, NaN where no call was timed or most were refused:
+    that takes no time, and an open breaker must not look like a quick vendor.
+    """
 
     calls: float
     failed: float
     p50: float
     p95: float
     p99: float
+
+    def quantile(self, name: str) -> float | None:
+        """One of p50, p95, p99; None if there is nothing to tell."""
+        seconds: float = getattr(self, name)
+        return seconds if self.calls and not math.isnan(seconds) else None
 
 
 QUIET = Window(0.0, 0.0, 0.0, 0.0, 0.0)
@@ -40,15 +49,16 @@ class Growth(NamedTuple):
     calls: int
     failed: int
     latency: Histogram
+    refused: int = 0
 
 
 class Tally:
     """A function's figures at the last look, to tell what has come since."""
 
-    __slots__ = ("buckets", "calls", "failed")
+    __slots__ = ("buckets", "calls", "failed", "refused")
 
     def __init__(self) -> None:
-        self.calls = self.failed = 0
+        self.calls = self.failed = self.refused = 0
         self.buckets: Mapping[int, int] = {}
 
     def grow(self, data: Mapping[str, Any]) -> Growth | None:
@@ -57,8 +67,9 @@ class Tally:
         data: as of FunctionStats.snapshot.
         """
         calls, failed = data["calls"], failed_of(data)
+        refused = int(data["outcomes"].get("refused", 0))
         if calls < self.calls or failed < self.failed:
-            self.calls = self.failed = 0
+            self.calls = self.failed = self.refused = 0
             self.buckets = {}
         if calls == self.calls and failed == self.failed:
             return None
@@ -70,8 +81,10 @@ class Tally:
                 latency.buckets[int(index)] = more
         latency.count = latency.buckets.total()
         latency.largest = data["latency"]["max"]
-        growth = Growth(calls - self.calls, failed - self.failed, latency)
+        more_refused = max(0, refused - self.refused)
+        growth = Growth(calls - self.calls, failed - self.failed, latency, more_refused)
         self.calls, self.failed, self.buckets = calls, failed, buckets
+        self.refused = refused
         return growth
 
 
@@ -84,18 +97,21 @@ def failed_of(data: Mapping[str, Any]) -> int:
 class _Sum:
     """What an open window has seen so far."""
 
-    __slots__ = ("calls", "failed", "latency")
+    __slots__ = ("calls", "failed", "latency", "refused")
 
     def __init__(self) -> None:
-        self.calls = self.failed = 0
+        self.calls = self.failed = self.refused = 0
         self.latency = Histogram()
 
     def add(self, growth: Growth) -> None:
         self.calls += growth.calls
         self.failed += growth.failed
+        self.refused += growth.refused
         self.latency.merge(growth.latency)
 
     def window(self) -> Window:
+        if not self.latency.count or self.refused > self.calls / 2:
+            return Window(self.calls, self.failed, math.nan, math.nan, math.nan)
         quantiles = map(self.latency.quantile, (0.5, 0.95, 0.99))
         return Window(self.calls, self.failed, *quantiles)
 
@@ -131,22 +147,33 @@ class _Series:
         total = sum(calls)
         if not total:
             return QUIET
+        failed = sum(figures[1::width])
         p50, p95, p99 = (sum(map(mul, calls, figures[at::width])) / total for at in (2, 3, 4))
-        return Window(total, sum(figures[1::width]), p50, p95, p99)
+        if math.isnan(p50):
+            timed = [one for one in self._windows(figures) if one.quantile("p50") is not None]
+            weight = sum(one.calls for one in timed) or math.nan
+            p50, p95, p99 = (sum(one.calls * one[at] for one in timed) / weight for at in (2, 3, 4))
+        return Window(total, failed, p50, p95, p99)
 
     def items(self) -> Iterable[tuple[int, Window]]:
+        first = self.end - len(self.figures) // len(QUIET)
+        return enumerate(self._windows(self.figures), first)
+
+    def _windows(self, figures: array[float]) -> Iterator[Window]:
         width = len(QUIET)
-        first = self.end - len(self.figures) // width
-        for place in range(0, len(self.figures), width):
-            yield first + place // width, Window(*self.figures[place : place + width])
+        return (Window(*figures[place : place + width]) for place in range(0, len(figures), width))
 
 
 def _both(one: Window, other: Window) -> Window:
     """Two windows as one; its percentiles are about right."""
-    calls = one.calls + other.calls
-    share = other.calls / calls if calls else 0.0
+    calls, failed = one.calls + other.calls, one.failed + other.failed
+    if one.quantile("p50") is None or other.quantile("p50") is None:
+        # What only one of them can tell.
+        told = one if other.quantile("p50") is None and one.calls else other
+        return Window(calls, failed, *told[2:])
+    share = other.calls / calls
     quantiles = [a + (b - a) * share for a, b in zip(one[2:], other[2:], strict=True)]
-    return Window(calls, one.failed + other.failed, *quantiles)
+    return Window(calls, failed, *quantiles)
 
 
 class History:
@@ -282,7 +309,7 @@ class History:
             wide = self._open.setdefault(round(index * ratio), {})
             for key, total in sums.items():
                 known = wide.setdefault(key, _Sum())
-                known.add(Growth(total.calls, total.failed, total.latency))
+                known.add(Growth(total.calls, total.failed, total.latency, total.refused))
         if self._latest is not None:
             self._latest = round(self._latest * ratio)
         self.step = step

@@ -11,8 +11,8 @@ from resilient.call import Call, Step, listeners
 from resilient.diagnostics.dashboard.history import History, Tally
 from resilient.diagnostics.dashboard.sampling import Sampler
 from resilient.diagnostics.dashboard.stories import ALERTS, BREAKERS, ENDS, Moment, Stories, Told
-from resilient.diagnostics.dashboard.view import ALL, Now, key_of, worst_first
-from resilient.diagnostics.states import states_of
+from resilient.diagnostics.dashboard.view import ALL, Now, key_of
+from resilient.diagnostics.states import states_in, worst_first
 from resilient.diagnostics.story import story_of
 from resilient.registry import Registry, registry
 from resilient.timing import clock
@@ -85,10 +85,9 @@ class Live:
 
     def _known(self) -> dict[tuple[str, str], Now]:
         known = {}
-        for service, name, handle in self.registry.handles():
-            states = states_of(handle)
+        for names, states in states_in(self.registry).items():
             breakers = [states["breaker"]] if "breaker" in states else []
-            known[service, name] = Now(worst_first(breakers), states.get("throttle"))
+            known[names] = Now(worst_first(breakers), states.get("throttle"))
         return known
 
     @property

@@ -7,12 +7,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from resilient import options
-from resilient.diagnostics.dashboard.entries import Entry, entry_in
+from resilient.diagnostics.dashboard.entries import Entry, entries_in
 from resilient.diagnostics.dashboard.history import History, Tally
 from resilient.diagnostics.dashboard.sampling import Sampler
 from resilient.diagnostics.dashboard.stories import Stories
-from resilient.diagnostics.dashboard.view import ALL, Now, key_of, worst_first
-from resilient.diagnostics.merging import Merger, followers
+from resilient.diagnostics.dashboard.view import ALL, Now, key_of
+from resilient.diagnostics.following import followers
+from resilient.diagnostics.merging import Merger
+from resilient.diagnostics.states import worst_first
 from resilient.forking import open_locks
 from resilient.timing import clock
 
@@ -45,6 +47,7 @@ class Logs:
         self._has_read = False
         self._reads = 0
         self._snapshot: Mapping[str, Any] = self._merger.snapshot()
+        self._policies = self._merger.policies()
 
     def _open_locks(self) -> None:
         # What was read holds in a forked child too.
@@ -64,6 +67,7 @@ class Logs:
         """Read what has come since the last look."""
         if self._read():
             self._snapshot = self._merger.snapshot()
+            self._policies = self._merger.policies()
             self.history.close(_OPEN_WINDOWS)
             self._reads += 1
         self._has_read = True
@@ -72,7 +76,7 @@ class Logs:
         has_news = False
         for follower in self._followers:
             try:
-                entries: Iterator[Entry] = follower.entries(entry_in)
+                entries: Iterator[Entry] = follower.entries(entries_in)
                 for entry in entries:
                     has_news = True
                     if isinstance(entry, dict):
@@ -89,6 +93,9 @@ class Logs:
             return
         self._merger.add(stats)
         names = (stats["service"], stats["function"])
+        breaker = stats.get("policies", {}).get("breaker")
+        if breaker is not None:
+            self.stories.hold(*names, str(stats["pid"]), stats["taken"], breaker)
         process = (stats.get("host", ""), stats["pid"], stats["started"], *names)
         before, tally = self._tallies.pop(process, (stats["started"], Tally()))
         at = stats["taken"]
@@ -114,6 +121,10 @@ class Logs:
         return self._snapshot
 
     def now(self) -> Mapping[tuple[str, str], Now]:
-        """What the logs told of breakers; quotas are not known."""
+        """What the logs told of breakers, and what throttles knew with the last dumps."""
         states = self.stories.states(clock.time())
-        return {names: Now(worst_first(known)) for names, known in states.items() if known}
+        throttles = {names: known.get("throttle") for names, known in self._policies.items()}
+        return {
+            names: Now(worst_first(states.get(names, ())), throttles.get(names))
+            for names in {*states, *throttles}
+        }

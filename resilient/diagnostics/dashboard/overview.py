@@ -27,6 +27,7 @@ from resilient.diagnostics.dashboard.view import (
     rows_of,
     service_rows,
 )
+from resilient.diagnostics.durations import spoken
 from resilient.diagnostics.masking import mask
 from resilient.diagnostics.tables import duration, label, many
 
@@ -62,7 +63,8 @@ def overview(frame: Frame, source: Source, wish: Wish) -> str:
     title = _title(rows)
     main = "".join(
         [
-            f"<h1>{title}</h1>",
+            # Read out when it changes, by who can't see it turn.
+            f'<h1 aria-live="polite">{title}</h1>',
             parts.tiles(_tiles(source, rows)),
             _alerts(source.stories.alerts()),
             f'<div class="pair">{rate_plot(windows, ends_at, step)}'
@@ -87,7 +89,7 @@ def _title(rows: Sequence[Row]) -> str:
 def _tiles(source: Source, rows: Sequence[Row]) -> list[tuple[str, str, str]]:
     recent = source.history.recent(ALL, RECENT)
     failed = recent.failed / recent.calls if recent.calls else None
-    p95 = recent.p95 if recent.calls else None
+    p95 = recent.quantile("p95")
     rate = recent.calls / max(RECENT, source.history.step)
     recovered, degraded, hits, saved = (
         sum(row.data[name] for row in rows) for name in ("recovered", "degraded", "hits", "saved")
@@ -106,13 +108,13 @@ def _tiles(source: Source, rows: Sequence[Row]) -> list[tuple[str, str, str]]:
 
 
 def _span(source: Source) -> str:
-    return duration(max(RECENT, source.history.step)).replace("300 s", "5 min")
+    return spoken(max(RECENT, source.history.step))
 
 
 def foot(source: Source) -> str:
     """What the figures mean."""
-    step = duration(source.history.step)
-    whole = duration(MOST_WINDOWS * source.history.step)
+    step = spoken(source.history.step)
+    whole = spoken(MOST_WINDOWS * source.history.step)
     return (
         f"Rates, failures and latencies are those of the last {_span(source)}; a point of a plot "
         f"stands for {step}, and a plot for {whole}. Failed are calls that ended neither well nor "
@@ -121,16 +123,25 @@ def foot(source: Source) -> str:
 
 
 def _alerts(alerts: Sequence[Told]) -> str:
-    """What has been told of: what is not over first."""
+    """What has been told of: what is not over first. What several processes told is one row."""
     if not alerts:
         return ""
-    rows = "".join(
-        f'<tr><td class="left when">{clock_text(one.at, "%m-%d %H:%M:%S")}</td>'
-        f'<td class="left when">{_alert_state(one.kind)}</td><td class="text">'
-        f"{text(_named(one), 400)}</td></tr>"
-        for one in alerts[:_EVENTS]
+    told: dict[tuple[str, ...], list[Told]] = {}
+    for one in alerts:
+        is_over = str(one.kind == "all_clear")
+        subject = (one.service, one.function, one.condition or one.text, is_over)
+        told.setdefault(subject, []).append(one)
+    rows = "".join(_alert(same[0], len(same)) for same in list(told.values())[:_EVENTS])
+    return f"<h2>Alerts</h2>{parts.region('Alerts', _events_table(('State', 'What'), rows))}"
+
+
+def _alert(newest: Told, processes: int) -> str:
+    where = f" (the newest of {processes:,} processes)" if processes > 1 else ""
+    return (
+        f'<tr><td class="left when">{clock_text(newest.at, "%m-%d %H:%M:%S")}</td>'
+        f'<td class="left when">{_alert_state(newest.kind)}</td><td class="text">'
+        f"{text(_named(newest), 400)}{where}</td></tr>"
     )
-    return f"<h2>Alerts</h2>{parts.region('Alerts', f'<table><tbody>{rows}</tbody></table>')}"
 
 
 def _alert_state(kind: str) -> str:
@@ -154,8 +165,13 @@ def breaker_history(events: Iterable[Told], *, is_whole: bool) -> str:
         f'<td class="text">{text(_named(event), 400)}</td></tr>'
         for event in shown[:most]
     )
-    table = f"<table><tbody>{rows}</tbody></table>"
+    table = _events_table(("What",), rows)
     return f"<h2>Breakers</h2>{parts.region('What breakers did', table)}"
+
+
+def _events_table(heads: Iterable[str], rows: str) -> str:
+    drawn = "".join(f'<th class="left" scope="col">{head}</th>' for head in ("When", *heads))
+    return f"<table><thead><tr>{drawn}</tr></thead><tbody>{rows}</tbody></table>"
 
 
 def _address(frame: Frame, wish: Wish, **changes: Any) -> str:

@@ -28,10 +28,7 @@ class Line(NamedTuple):
 def latency_plot(windows: Sequence[Window], ends_at: float, step: float) -> str:
     """Percentiles over time."""
     names = (("p50", "p50"), ("p95", "p95"), ("p99", "p99"))
-    lines = [
-        Line(name, kind, [getattr(one, name) if one.calls else None for one in windows])
-        for name, kind in names
-    ]
+    lines = [Line(name, kind, [one.quantile(name) for one in windows]) for name, kind in names]
     return _figure("Latency", lines, ends_at, step, duration)
 
 
@@ -46,7 +43,7 @@ def rate_plot(windows: Sequence[Window], ends_at: float, step: float) -> str:
 
 def spark(windows: Sequence[Window]) -> str:
     """The p95 of a table's row, small; what it shows stands beside it in words."""
-    values = [one.p95 if one.calls else None for one in windows]
+    values = [one.quantile("p95") for one in windows]
     top = max((value for value in values if value is not None), default=0.0) or 1.0
     path = _path(values, top, 0, 1, 1, 100, 18)
     return (

@@ -6,6 +6,7 @@ import contextlib
 import socket
 import socketserver
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
@@ -20,9 +21,15 @@ MOST_CONNECTIONS = 64
 PATIENCE = 20.0
 """Seconds that a client may take to say something."""
 
+LONGEST = 60.0
+"""Seconds that a connection may take in all: who says a byte now and then is cut off, too."""
+
 
 class Server(socketserver.ThreadingMixIn, WSGIServer):
-    """One thread for each connection, and not too many of them."""
+    """One thread for each connection, and not too many of them, nor for too long.
+
+    `_lock` guards `_ends`, the real time when each open connection is over.
+    """
 
     daemon_threads = True
     block_on_close = False
@@ -36,6 +43,8 @@ class Server(socketserver.ThreadingMixIn, WSGIServer):
             )
         self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._places = threading.BoundedSemaphore(MOST_CONNECTIONS)
+        self._lock = threading.Lock()
+        self._ends: dict[Any, float] = {}
         super().__init__((host, port), _Handler)
         self.set_app(_without_server_name(board))
 
@@ -65,10 +74,29 @@ class Server(socketserver.ThreadingMixIn, WSGIServer):
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         """The thread of one connection."""
+        with self._lock:
+            self._ends[request] = time.monotonic() + LONGEST
         try:
             super().process_request_thread(request, client_address)
         finally:
+            with self._lock:
+                self._ends.pop(request, None)
             self._places.release()
+
+    def shutdown_request(self, request: Any) -> None:
+        """Close a connection, which can't be cut off any more: another may get its number."""
+        with self._lock:
+            self._ends.pop(request, None)
+        super().shutdown_request(request)
+
+    def service_actions(self) -> None:
+        """Between two connections: cut off those that take too long."""
+        with self._lock:
+            for request, end in self._ends.items():
+                if end < time.monotonic():
+                    # Its thread finds nothing more to read, and closes it.
+                    with contextlib.suppress(OSError):
+                        request.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that went away or says nothing is no error of ours."""

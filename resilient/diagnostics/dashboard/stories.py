@@ -20,6 +20,9 @@ MOST_STEPS = 50
 MOST_STORIES = 10
 """Stories kept of one function: the newest."""
 
+MOST_REFUSED = 3
+"""Of these, stories of calls that were refused before anything was sent."""
+
 MOST_FUNCTIONS = 500
 MOST_EVENTS = 200
 MOST_ALERTS = 100
@@ -42,6 +45,8 @@ ENDS = ANSWERED | {
     *("fallback_failed", "deadline", "abandoned"),
 }
 """Steps after which a call is worth telling of."""
+
+_REFUSALS = frozenset({"breaker_refused", "rate_limited", "bulkhead_full"})
 
 STATE_HOLDS = 3600.0
 """Seconds: a breaker that was not heard of for so long may have gone with its process."""
@@ -119,9 +124,19 @@ class Stories:
         state = BREAKER_STATES.get(step.kind)
         if state is None:
             return
-        by_process = _kept(self._states, (step.service, step.function), OrderedDict())
-        by_process[step.process] = (step.at, state)
-        by_process.move_to_end(step.process)
+        self._hold_locked((step.service, step.function), step.process, step.at, state)
+
+    def hold(self, service: str, function: str, process: str, at: float, state: str) -> None:
+        """Take the state that a breaker was in at some moment."""
+        with self._lock:
+            self._hold_locked((service, function), process, at, state)
+
+    def _hold_locked(self, names: tuple[str, str], process: str, at: float, state: str) -> None:
+        by_process = _kept(self._states, names, OrderedDict())
+        if process in by_process and by_process[process][0] > at:
+            return
+        by_process[process] = (at, state)
+        by_process.move_to_end(process)
         while len(by_process) > MOST_PROCESSES:
             by_process.popitem(last=False)
 
@@ -184,9 +199,18 @@ def _kept(
 
 
 def _least_wanted(stories: Mapping[tuple[str, str], Told]) -> tuple[str, str]:
-    """The oldest; of calls that were answered all the same, if they crowd out those that failed."""
+    """The oldest; of calls that were refused or answered, if they crowd out those that failed."""
+    refused = [call for call, step in stories.items() if _is_refused(step)]
+    if len(refused) > MOST_REFUSED:
+        return refused[0]
     answered = [call for call, step in stories.items() if step.kind in ANSWERED]
     return answered[0] if len(answered) > MOST_STORIES // 2 else next(iter(stories))
+
+
+def _is_refused(step: Told) -> bool:
+    """Was nothing sent? A breaker that opened says why; those that it refuses say nothing new."""
+    kinds = {step.kind, *(one.kind for one in step.story)}
+    return not kinds.isdisjoint(_REFUSALS) and kinds.isdisjoint(("request", "retry"))
 
 
 def _bounded(story: Iterable[Moment]) -> tuple[Moment, ...]:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Protocol
 
 from resilient.diagnostics.dashboard.history import History
 from resilient.diagnostics.dashboard.stories import Stories
+from resilient.diagnostics.states import worst_first
 
 ALL = "all"
 """The key of the series of all functions together."""
@@ -68,8 +69,8 @@ class Source(Protocol):
 class Row(NamedTuple):
     """One function, or one service.
 
-    rate, failed, p50, p95: recent ones; None if it was quiet. The percentiles are those of the
-    windows, each with the weight of its calls.
+    rate, failed, p50, p95: recent ones; None if it was quiet, or there is none to tell. The
+    percentiles are those of the windows, each with the weight of its calls.
     """
 
     key: str
@@ -125,8 +126,8 @@ def _row(source: Source, key: str, data: Mapping[str, Any], now: Now) -> Row:
         state=_state(now, failed),
         rate=recent.calls / max(RECENT, source.history.step),
         failed=failed,
-        p50=recent.p50 if recent.calls else None,
-        p95=recent.p95 if recent.calls else None,
+        p50=recent.quantile("p50"),
+        p95=recent.quantile("p95"),
     )
 
 
@@ -141,15 +142,6 @@ def _state(now: Now, failed: float | None) -> str:
     if now.throttle and now.throttle.get("paused_until"):
         return "paused"
     return "quiet" if failed is None else "fine"
-
-
-_BREAKERS = ("open", "isolated", "half-open", "closed", "disabled")
-
-
-def worst_first(states: Iterable[str]) -> list[str]:
-    """Breakers' states, the worst first; those of a user's own storage are left out."""
-    known = [state for state in states if state in _BREAKERS]
-    return sorted(known, key=_BREAKERS.index)
 
 
 def _quota_first(row: Row) -> float:

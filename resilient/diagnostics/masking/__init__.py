@@ -14,9 +14,9 @@ is bounded, and whatever was looked at to find a secret's end, the search never 
 
 from __future__ import annotations
 
-from resilient.diagnostics.masking.data import masked
+from resilient.diagnostics.masking.data import known_now, masked
 from resilient.diagnostics.masking.names import is_sensitive
-from resilient.diagnostics.masking.rule import MASK, WITHHELD, Figures, Rule
+from resilient.diagnostics.masking.rule import MASK, WITHHELD, Clean, Figures, Rule
 from resilient.diagnostics.masking.shapes import SHAPES, Shape
 from resilient.diagnostics.masking.text import RULES, add_rule, allow, allow_names, mask
 
@@ -25,6 +25,7 @@ __all__ = [
     "RULES",
     "SHAPES",
     "WITHHELD",
+    "Clean",
     "Figures",
     "Rule",
     "Shape",
@@ -32,6 +33,7 @@ __all__ = [
     "allow",
     "allow_names",
     "is_sensitive",
+    "known_now",
     "mask",
     "masked",
 ]

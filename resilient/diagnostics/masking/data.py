@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from operator import is_
-from typing import Any
+from typing import Any, TypeVar
 
 from resilient.diagnostics.masking import names, text
 from resilient.diagnostics.masking import rule as rules_of_all
-from resilient.diagnostics.masking.rule import MASK, Figures, is_allowed
+from resilient.diagnostics.masking.rule import MASK, Clean, Figures, is_allowed
 from resilient.diagnostics.masking.text import mask
 from resilient.http.learned import SHORTEST, learned
+
+Number = TypeVar("Number", int, float)
 
 MOST_KNOWN = 16_384
 LONGEST_KNOWN = 100
@@ -20,17 +22,21 @@ LONGEST_KNOWN = 100
 def masked(value: Any, depth: int = 6, *, is_figure: bool = False) -> Any:
     """Plain data (dicts, lists, text, numbers) with its secrets masked, by name and in texts.
 
+    Clean data is returned as it is.
+
     depth: levels that stay data; what is deeper, or of another type, becomes masked text.
     is_figure: names count for nothing, as within Figures.
     """
-    return _masked(value, depth, is_figure, _known_now())
+    return _masked(value, depth, is_figure, known_now())
 
 
-def _masked(value: Any, depth: int, is_figure: bool, known: _Known) -> Any:
+def _masked(value: Any, depth: int, is_figure: bool, known: Known) -> Any:
     if value is None or isinstance(value, (bool, int, float)):
         return value
     if isinstance(value, str):
         return known.masked(value, is_figure)
+    if type(value) is Clean:
+        return value
     is_figure = is_figure or isinstance(value, Figures)
     try:
         if depth and is_figure and type(value) in _PLAIN:
@@ -56,7 +62,7 @@ _NUMBERS = frozenset({int, float})
 _INTEGERS = frozenset({int})
 
 
-def _masked_figures(value: dict[Any, Any], depth: int, known: _Known) -> Figures:
+def _masked_figures(value: dict[Any, Any], depth: int, known: Known) -> Figures:
     """The same as for any other mapping, with few steps for each number."""
     if not value:
         return Figures()
@@ -75,7 +81,7 @@ def _masked_figures(value: dict[Any, Any], depth: int, known: _Known) -> Figures
     return figures
 
 
-class _Known:
+class Known:
     """Short texts in which these rules found no secret, and names that are no secrets'.
 
     What was learned since is looked for all the same. Has no lock: at worst, a text is looked at
@@ -111,9 +117,23 @@ class _Known:
 
     def has_all(self, values: Mapping[Any, Any]) -> bool:
         """Are all of these names known, and without a learned value?"""
-        return self._texts.issuperset(values) and (
-            not learned or max(map(len, values), default=0) < SHORTEST
-        )
+        if not self._texts.issuperset(values):
+            return False
+        if not learned:
+            return True
+        # One search for all of them. What two names make together is looked at closer.
+        joined = "\n".join(values)
+        return learned.replace(joined, MASK, is_allowed) == joined
+
+    def names(self, counted: dict[str, Number]) -> dict[str, Number]:
+        """Numbers by names that hold no secrets any more; those whose names are now one, added."""
+        if self.has_all(counted):
+            return counted
+        found: dict[str, Number] = {}
+        for name, number in counted.items():
+            shown = self.masked(name, True)
+            found[shown] = found[shown] + number if shown in found else number
+        return found
 
     def _remember(self, value: str, kept: set[str]) -> None:
         if len(kept) >= MOST_KNOWN:
@@ -123,7 +143,7 @@ class _Known:
             kept.add(value)
 
 
-_known = _Known(())
+_known = Known(())
 
 
 def _rules_now() -> tuple[Any, ...]:
@@ -135,10 +155,10 @@ def _is_same(rules: tuple[Any, ...], others: tuple[Any, ...]) -> bool:
     return len(rules) == len(others) and all(map(is_, rules, others))
 
 
-def _known_now() -> _Known:
+def known_now() -> Known:
     """What is known by the rules in force."""
     global _known
     known, rules = _known, _rules_now()
     if not _is_same(known.rules, rules):
-        known = _known = _Known(rules)
+        known = _known = Known(rules)
     return known

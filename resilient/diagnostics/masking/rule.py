@@ -17,6 +17,16 @@ class Figures(dict[str, Any]):
     """Counts by name, where a name such as `InvalidToken` tells nothing of its value's secrecy."""
 
 
+class Clean(dict[str, Any]):
+    """Data without secrets, since whoever made it has masked it: nobody looks again.
+
+    text: what the line says that comes with it, masked too.
+    """
+
+    __slots__ = ("text",)
+    text: str
+
+
 class Rule(NamedTuple):
     """One kind of secret.
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from resilient import breaker, retry, service, throttled
+from resilient import breaker, retry, service, throttled, watching
 from resilient.call import Verdict, current
-from resilient.diagnostics.alerts import active_alerts, alert, check_alerts, watcher
+from resilient.diagnostics.alerts import Alert, active_alerts, alert, check_alerts, watcher
 from resilient.diagnostics.alerts.engine import Alerts
 from resilient.diagnostics.alerts.rules import rule_of
 from resilient.diagnostics.alerts.windows import Track
@@ -336,6 +336,53 @@ def test_receivers_are_told_in_no_calls_name(clock: FakeClock) -> None:
     alert(on="alertother", failure_rate=0.2, hold=0, to=lambda news: seen.append(current.get()))
     fetch()
     assert seen == [None]
+
+
+def test_a_receiver_is_not_told_that_its_own_calls_fail(clock: FakeClock) -> None:
+    seen: list[str] = []
+
+    @service("alertpost")
+    def post(news: Alert) -> None:
+        seen.append(news.subject)
+        raise OSError
+
+    def tell(news: Alert) -> None:
+        post(news)
+
+    others: list[str] = []
+    alert(
+        on=["alertvendor", "alertpost", post],
+        failure_rate=0.2,
+        over=60,
+        hold=0,
+        cooldown=60,
+        min_calls=1,
+        to=[tell, lambda news: others.append(news.subject)],
+    )
+    traffic = Traffic(watcher._alerts._registry, clock)
+    for _ in range(20):
+        traffic.calls(bad=10, service="alertvendor")
+        clock.advance(60)
+        check_alerts()
+    assert seen == ["alertvendor.repos"] * len(seen)
+    assert len(seen) == 20
+    assert set(others) == {"alertvendor.repos", "alertpost.post"}
+    assert not watching.watchers
+
+
+def test_who_is_told_no_more_is_forgotten(clock: FakeClock) -> None:
+    @service("alertgone")
+    def post(news: Alert) -> None: ...
+
+    rule = alert(on="alertvendor", failure_rate=0.2, hold=0, to=post)
+    Traffic(watcher._alerts._registry, clock).calls(bad=10, service="alertvendor")
+    check_alerts()
+    means = watcher._alerts.teller._means
+    assert means.has(post, "alertgone")
+    rule.stop()
+    alert(on="nobody", failure_rate=0.2)
+    check_alerts()
+    assert not means.has(post, "alertgone")
 
 
 def test_names_with_secrets_are_masked(

@@ -47,6 +47,31 @@ def test_noise_alone_is_not_unusual() -> None:
     assert alarms / looks < 0.001
 
 
+@pytest.mark.parametrize("calls", [3, 20])
+def test_where_one_call_in_twenty_is_slow_its_percentile_is_not_unusual(
+    traffic: Traffic, watch: Watch, clock: FakeClock, calls: int
+) -> None:
+    rule = watch(unusual=True)
+    draw = random.Random(7)
+    news = []
+    for _ in range(12 * 60):
+        slow = sum(draw.random() < 0.05 for _ in range(calls))
+        traffic.calls(ok=calls - slow, seconds=0.2)
+        traffic.calls(ok=slow, seconds=2.0)
+        clock.advance(60)
+        news += rule._alerts.check()
+    assert news == []
+
+
+def test_more_failures_than_chance_explains_are_unusual() -> None:
+    band = rate_band([0.01] * 20, 100)
+    assert band
+    assert 0.05 < band.limit < 0.1
+    few = rate_band([0.0] * 20, 15)
+    assert few
+    assert 3 / 15 < few.limit < 4 / 15
+
+
 def test_a_function_that_gets_slow_is_told_with_what_is_usual(
     traffic: Traffic, watch: Watch, clock: FakeClock
 ) -> None:

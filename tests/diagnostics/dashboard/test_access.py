@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from resilient.diagnostics.dashboard.access import (
 )
 from resilient.testing import FakeClock
 from tests.diagnostics.dashboard.conftest import OPERATOR, TOKENS, VIEWER, Client, MakeClient
+from tests.threads import REAL_LIMIT, StartThread
 
 LOCAL = {"REMOTE_ADDR": "127.0.0.1", "HTTP_HOST": "localhost:8765"}
 
@@ -180,20 +182,54 @@ def test_wrong_tokens_are_limited_in_total_and_who_is_in_stays_in(client_of: Mak
     assert client.get().status == 200
 
 
+def test_wrong_tokens_that_come_at_once_are_limited_too(
+    in_thread: StartThread, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    doorkeeper = Access({"operator": OPERATOR})
+    is_equal = access.hmac.compare_digest
+    all_here = threading.Barrier(20)
+    statuses: list[int] = []
+
+    def compare(one: bytes, other: bytes) -> bool:
+        all_here.wait(REAL_LIMIT)
+        return is_equal(one, other)
+
+    def guess() -> None:
+        with pytest.raises(Denied) as denied:
+            doorkeeper.role_of("a wrong token, really", "10.0.0.1")
+        statuses.append(denied.value.status)
+
+    monkeypatch.setattr(access.hmac, "compare_digest", compare)
+    for thread in [in_thread(guess) for _ in range(20)]:
+        thread.join()
+    assert sorted(statuses) == [401] * FAILURES + [429] * (20 - FAILURES)
+
+
+@pytest.mark.parametrize("path", ["/{}", "/login/{}", "/?token={}"])
+def test_a_token_in_an_address_is_not_logged(
+    client_of: MakeClient, records: list[dict[str, Any]], path: str
+) -> None:
+    client = client_of(TOKENS)
+    for token in (OPERATOR, VIEWER):
+        client.get(path.format(token), HTTP_REFERER=f"http://localhost/{token}")
+        assert token not in repr(records[-1])
+    assert len(records) == 2
+
+
 def test_one_network_of_ipv6_is_one_client() -> None:
     limits = Limits()
     for number in range(FAILURES):
-        limits.add(f"2001:db8::{number:x}")
-    assert limits.wait("2001:db8::ffff") > 0
-    assert limits.wait("2001:db8:0:1::1") <= 0
+        limits.count(f"2001:db8::{number:x}", is_wrong=True)
+    assert limits.count("2001:db8::ffff", is_wrong=False) > 0
+    assert limits.count("2001:db8:0:1::1", is_wrong=False) <= 0
 
 
 def test_the_memory_of_wrong_tokens_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(access, "MOST_CLIENTS", 20)
     limits = Limits()
     for number in range(1_000):
-        limits.add(f"10.0.{number // 256}.{number % 256}")
-        limits.add("not an address" * number)
+        limits.count(f"10.0.{number // 256}.{number % 256}", is_wrong=True)
+        limits.count("not an address" * number, is_wrong=True)
     assert len(limits._by_client) == 20
     assert len(limits._all) == FAILURES_IN_TOTAL
 

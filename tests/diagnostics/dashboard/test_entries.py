@@ -11,7 +11,7 @@ from loguru import logger
 
 from resilient.call import listeners
 from resilient.diagnostics import dump_stats, log_to
-from resilient.diagnostics.dashboard.entries import entry_in
+from resilient.diagnostics.dashboard.entries import entries_in
 from resilient.diagnostics.dashboard.stories import Told
 from resilient.diagnostics.logs import StepLines
 from resilient.registry import Registry
@@ -32,7 +32,8 @@ def line(**extra: Any) -> dict[str, Any]:
 
 
 def read(data: object) -> object:
-    return entry_in(json.dumps(data).encode())
+    (entry,) = entries_in(json.dumps(data).encode()) or (None,)
+    return entry
 
 
 def test_a_step_is_read_with_its_story() -> None:
@@ -59,7 +60,7 @@ def test_what_our_own_sink_writes_is_read(
     listeners.announce("alert", "github.repos", "too slow", condition="latency_p95")
     dump_stats(busy)
     logger.remove(sink)
-    entries = [entry_in(one.encode()) for one in file.getvalue().splitlines()]
+    entries = [one for line in file.getvalue().splitlines() for one in entries_in(line.encode())]
     steps = [one for one in entries if isinstance(one, Told)]
     assert [(one.kind, one.text) for one in steps] == [
         ("retry", "try 1 of 2 failed (503)"),
@@ -82,7 +83,7 @@ HOSTILE = [
 
 @pytest.mark.parametrize("data", HOSTILE, ids=lambda data: json.dumps(data)[-60:])
 def test_a_line_that_makes_no_sense_is_passed_over(data: object) -> None:
-    assert entry_in(b'{"extra" "kind"') is None
+    assert entries_in(b'{"extra" "kind"') == ()
     assert read(data) is None
 
 
@@ -111,4 +112,4 @@ JSON = st.recursive(
 
 @given(JSON)
 def test_no_line_raises(data: object) -> None:
-    entry_in(json.dumps({"extra": data, "kind": data, "record": data}).encode())
+    entries_in(json.dumps({"extra": data, "kind": data, "record": data}).encode())

@@ -49,6 +49,41 @@ def test_a_window_holds_what_came_in_it() -> None:
     assert past.ends_at == 1010.0
 
 
+@pytest.mark.parametrize(
+    "untimed",
+    [Growth(10, 6, growth(10, seconds=0.0).latency, refused=6), Growth(10, 0, Histogram())],
+    ids=["mostly refused", "hits of a cache"],
+)
+def test_what_was_not_asked_of_the_vendor_does_not_make_it_look_quick(untimed: Growth) -> None:
+    past = History(10.0)
+    past.add(1000.0, ["a"], growth(2, seconds=3.0))
+    past.add(1010.0, ["a"], untimed)
+    for _ in ("open", "closed"):
+        slow, unknown = past.windows("a")[-2:]
+        assert slow.quantile("p95") == pytest.approx(3.0, rel=0.02)
+        assert (unknown.calls, unknown.quantile("p50"), unknown.quantile("p95")) == (10, None, None)
+        recent = past.recent("a", 60)
+        assert recent.calls == 12
+        assert recent.quantile("p95") == pytest.approx(3.0, rel=0.02)
+        assert past.recent("a", 10).quantile("p95") is None
+        past.close()
+    past.add(1010.0, ["a"], growth(5, seconds=1.0))  # a log tells of it late
+    past.close()
+    assert past.windows("a")[-1].quantile("p95") == pytest.approx(1.0, rel=0.02)
+
+
+def test_a_tally_tells_how_many_were_refused() -> None:
+    stats = FunctionStats("github", "repos")
+    tally = Tally()
+    for added in (2, 5):
+        data = stats.snapshot()
+        data["calls"] += added
+        data["outcomes"]["refused"] = added
+        grown = tally.grow(data)
+        assert grown
+    assert grown.refused == 3
+
+
 def test_closing_windows_changes_nothing_that_is_seen() -> None:
     past = History(10.0)
     for at in (1000.0, 1030.0, 1050.0):

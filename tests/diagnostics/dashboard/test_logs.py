@@ -32,11 +32,13 @@ def path(tmp_path: Path) -> Path:
 def dump(path: Path) -> Dump:
     """Appends what a process dumps: `dump(calls=10, after=60.0, pid=1)`."""
 
-    def write(calls: int, after: float, pid: int = 1, *, seconds: float = 0.1) -> None:
+    def write(
+        calls: int, after: float, pid: int = 1, *, seconds: float = 0.1, **more: object
+    ) -> None:
         registry = Registry()
         registry.stats_of("github", "repos").durations += [seconds] * calls
         (data,) = registry.snapshot()["functions"]
-        stats = {**data, "pid": pid, "started": START, "taken": START + after}
+        stats = {**data, "pid": pid, "started": START, "taken": START + after, **more}
         record = {"text": "…", "record": {"extra": {"resilient_stats": stats}}}
         with path.open("a") as file:
             file.write(json.dumps(record) + "\n")
@@ -131,6 +133,28 @@ def test_stories_and_breakers_of_all_processes_come_from_the_lines(
     assert "1 down" in page
     (story,) = logs.stories.of("github", "repos")
     assert story.story[0].text == "try 1 failed"
+
+
+THROTTLE = {"limit": 100, "remaining": 7, "resets_at": None, "waiting": 2,
+            "paused_until": None, "slowed_to": None}  # fmt: skip
+
+
+def test_how_breakers_and_quotas_stand_comes_from_the_dumps_and_from_newer_lines(
+    path: Path, dump: Dump, tell: Callable[..., None]
+) -> None:
+    now = time.time()
+    tell("breaker_opened", "breaker opened for 30 s", at=now - 100)
+    dump(5, 60.0, started=now - 120, taken=now - 60,
+         policies={"breaker": "half-open", "throttle": THROTTLE})  # fmt: skip
+    dump(5, 60.0, 2, started=now - 120, taken=now - 60, policies={"breaker": "open"})
+    tell("breaker_closed", "breaker closed", pid=2, at=now - 10)
+    logs = Logs([str(path)])
+    logs.look()
+    known = logs.now()["github", "repos"]
+    assert known.breakers == ["half-open", "closed"]
+    assert known.throttle is not None
+    assert (known.throttle["remaining"], known.throttle["waiting"]) == (7, 2)
+    assert "7 of 100" in Client(Dashboard(logs, Access())).get("/").text
 
 
 def test_a_log_that_is_rotated_away_is_tried_again(path: Path, dump: Dump) -> None:

@@ -12,6 +12,7 @@ from resilient.diagnostics.dashboard import Live
 from resilient.diagnostics.dashboard.history import Window
 from resilient.diagnostics.dashboard.overview import Wish, wish_of
 from resilient.diagnostics.dashboard.plots import latency_plot, rate_plot, spark
+from resilient.diagnostics.dashboard.stories import Told
 from resilient.diagnostics.dashboard.view import Now, Source, key_of
 from resilient.registry import Registry
 from resilient.testing import FakeClock
@@ -105,6 +106,8 @@ def test_a_page_is_made_for_keyboards_screen_readers_and_phones(
             "content": "width=device-width, initial-scale=1",
         }
         assert len(page.all("h1")) == len(page.all("main")) == 1
+        # In a table, something is a heading of whatever else there is.
+        assert len(page.all("table")) <= len([one for one in page.all("th") if "scope" in one])
         assert page.all("a")[0] == {"class": "skip", "href": "#main"}
         for svg in page.all("svg"):
             assert svg.get("aria-label") or svg.get("aria-hidden") == "true"
@@ -131,6 +134,7 @@ def test_the_page_of_a_function_has_its_figures_and_the_stories(
     assert "stripe.pay" in page.text
     assert len(page.all("details")) == 5
     assert "failed (500)" in page.text
+    assert "failed: failed" not in page.text
     assert "10 in all" in page.text
 
 
@@ -156,9 +160,35 @@ def test_what_breakers_did_and_what_alerts_told_is_shown(
     page = page_of(client)
     assert "stripe.pay: breaker opened for 30 s" in page.text
     assert "stripe.pay: failure rate 50 %" in page.text
+    assert client.get().text.count('<th class="left" scope="col">When</th>') == 2
     listeners.announce("all_clear", "stripe.pay", "all clear", condition="failure_rate")
     assert "over" in page_of(client).text
     assert "breaker opened" in page_of(client, f"/function/{key_of('stripe', 'pay')}").text
+
+
+def test_an_alert_of_many_processes_is_shown_once(
+    client: Client, live: Live, call_all: None
+) -> None:
+    newest = Told(
+        at=1_000.0,
+        service="shop",
+        function="order",
+        call="",
+        kind="alert",
+        text="50 % of calls failed",
+        process="1",
+        condition="failure_rate",
+    )
+    live.stories.add(newest)
+    live.stories.add(newest._replace(at=900.0, process="2", text="40 % of calls failed"))
+    live.stories.add(newest._replace(process="3", kind="all_clear", text="all clear"))
+    live.stories.add(newest._replace(process="3", condition="breaker_open", text="it is open"))
+    live.look()
+    page = page_of(client)
+    assert "shop.order: 50 % of calls failed (the newest of 2 processes)" in page.text
+    assert "40 %" not in page.text
+    for told in ("shop.order: all clear", "shop.order: it is open"):
+        assert told in page.text
 
 
 @pytest.mark.parametrize(
@@ -308,3 +338,8 @@ def test_a_line_has_a_gap_where_nobody_called() -> None:
     values: list[Any] = [*WINDOWS[60:62], WINDOWS[0], WINDOWS[60]]
     path = spark(values).partition(' d="')[2].partition('"')[0]
     assert path.count("M") == 2
+
+
+def test_what_turns_bad_is_read_out(client: Client, call_all: None) -> None:
+    [head] = page_of(client).all("h1")
+    assert head["aria-live"] == "polite"

@@ -102,3 +102,13 @@ def test_who_only_holds_connections_does_not_keep_all_of_them(
                     assert answer.status == 200
                     return
         pytest.fail("nobody was let in")
+
+
+def test_who_says_a_byte_now_and_then_is_cut_off(
+    board: Dashboard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LONGEST", 0.0)
+    with served(board) as server:
+        with socket.create_connection(server.server_address[:2], REAL_LIMIT) as connection:
+            connection.sendall(b"GET / HTT")
+            assert connection.recv(1) == b""

@@ -50,6 +50,21 @@ def test_answered_calls_do_not_crowd_out_those_that_failed(stories: Stories) -> 
     assert kept[-1] == "the failed one"
 
 
+@pytest.mark.parametrize("ended", ["breaker_refused", "failed", "fallback"])
+def test_refused_calls_do_not_crowd_out_those_that_tell_why(stories: Stories, ended: str) -> None:
+    refusal = Moment(0.0, "breaker_refused", "refused: breaker open")
+    request = Moment(0.1, "request", "GET vendor was answered 503")
+    for number in range(MOST_STORIES):
+        stories.add(told(call=f"f{number}", at=1.0 + number, story=[request]))
+    stories.add(told(ended, call="tried first", at=50.0, story=[request, refusal]))
+    for number in range(50):
+        story = [refusal, Moment(0.1, ended, ended)]
+        stories.add(told(ended, call=f"r{number}", at=100.0 + number, story=story))
+    kept = [step.call for step in stories.of("github", "repos")]
+    assert kept[:5] == ["r49", "r48", "r47", "tried first", "f9"]
+    assert len(kept) == MOST_STORIES
+
+
 def test_calls_of_two_processes_with_one_id_are_two(stories: Stories) -> None:
     stories.add(told(process="1"))
     stories.add(told(process="2"))

@@ -1,0 +1,206 @@
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from loguru import logger
+
+from resilient.diagnostics import dump_stats, log_to
+from resilient.diagnostics.dumps import MOST_FUNCTIONS, records_of, stats_in
+from resilient.diagnostics.masking import Clean, mask
+from resilient.registry import MOST_HOSTS, FunctionStats, Registry
+from tests.diagnostics.dumped import dump_of, dump_of_many, line_of
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda line: b"2026-11-25T14:05:10Z stdout F " + line,
+        lambda line: json.dumps({"log": line.decode(), "stream": "stdout"}).encode(),
+        lambda line: json.dumps({"message": line.decode()}).encode(),
+        lambda line: json.dumps(json.loads(line)["record"]["extra"]).encode(),
+        lambda line: json.dumps(json.loads(line)["record"]).encode(),
+    ],
+    ids=["kubernetes", "docker", "collector", "extra", "record"],
+)
+def test_what_collectors_wrap_around_a_line_is_passed_over(wrap: Callable[[bytes], bytes]) -> None:
+    assert len(stats_in(wrap(line_of(dump_of(0.1))))) == 1
+
+
+@pytest.mark.parametrize(
+    "stats",
+    [
+        None,
+        [],
+        "x",
+        {},
+        dump_of(0.1, pid="1"),
+        dump_of(0.1, pid=-1),
+        dump_of(0.1, calls=-1),
+        dump_of(0.1, calls=True),
+        dump_of(0.1, calls=float("inf")),
+        dump_of(0.1, calls=float("nan")),
+        dump_of(0.1, calls=10**30),
+        dump_of(0.1, taken=1e300),
+        dump_of(0.1, service=None),
+        dump_of(0.1, latency=None),
+        dump_of(0.1, latency={"buckets": {"999999": 1}, "total": 1, "max": 1}),
+        dump_of(0.1, latency={"buckets": {"x": 1}, "total": 1, "max": 1}),
+        dump_of(0.1, latency={"buckets": {"1": -1}, "total": 1, "max": 1}),
+        dump_of(0.1, errors={"a": "b"}),
+    ],
+)
+def test_what_makes_no_sense_is_passed_over(stats: Any) -> None:
+    assert stats_in(line_of(stats)) == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"resilient_stats",
+        b'{"resilient_stats": ',
+        b'{"resilient_stats": ' + b"[" * 100_000,
+        b'{"resilient_stats": ' + b"9" * 10_000 + b"}",
+        b'{"log": "\\"resilient_stats\\""}',
+        b'\xff\xfe{"resilient_stats": 1}',
+    ],
+)
+def test_broken_lines_are_passed_over(line: bytes) -> None:
+    assert stats_in(line) == []
+
+
+def test_a_dump_of_an_older_version_lacks_figures_without_harm() -> None:
+    stats = dump_of(0.1)
+    del stats["misses"], stats["upstream"], stats["hits"]
+    (read,) = stats_in(line_of(stats))
+    assert (read["misses"], read["hits"]) == (0, 0)
+
+
+PROCESS = {"pid": 1, "started": 4.0, "taken": 10.0, "seconds": 6.0, "host": "worker-1"}
+
+
+def written(*functions: dict[str, Any]) -> list[Clean]:
+    return list(records_of(PROCESS, functions))
+
+
+def figures_of(name: str = "repos", hosts: int = 0, **named: int) -> dict[str, Any]:
+    stats = FunctionStats("github", name)
+    stats.durations += [0.1, 0.2]
+    names = {f"{number}.example": 1 for number in range(hosts)}
+    return {**stats.snapshot(), "exchanges": names, "errors": named}
+
+
+def test_a_line_of_many_functions_is_read_back() -> None:
+    (record,) = written(*(figures_of(f"f{number}") for number in range(5)))
+    found = stats_in(line_of(record))
+    assert [one["function"] for one in found] == [f"f{number}" for number in range(5)]
+    assert all(one["calls"] == 2 and one["host"] == "worker-1" for one in found)
+
+
+def test_a_line_stays_below_what_collectors_cut() -> None:
+    for hosts in (0, 5, MOST_HOSTS):
+        records = written(*(figures_of(f"f{number}", hosts) for number in range(60)))
+        lines = [json.dumps({**record, "text": record.text, "message": record.text})
+                 for record in records]  # fmt: skip
+        assert max(map(len, lines)) < 15_000
+        assert sum(len(record["functions"]) for record in records) == 60
+
+
+def test_a_function_alone_is_told_of_without_a_heading() -> None:
+    (record,) = written(figures_of())
+    assert record.text.startswith("github.repos: 2 calls, 100 % ok")
+
+
+def test_no_name_in_a_dump_gives_a_secret_away() -> None:
+    secret = "ghp_" + "a1B2" * 9
+    errors = {f"{secret[:-1]}{number}": 2 for number in range(3)}
+    data = {**figures_of(f"of_{secret}"), "errors": errors, "service": f"x-{secret}"}
+    (record,) = written(data)
+    assert secret[:-1] not in json.dumps([record, record.text])
+    # Names that are one when they are masked are counted together.
+    assert record["functions"][0]["errors"] == {"***": 6}
+
+
+def test_what_was_learned_is_masked_in_names_that_were_harmless_before() -> None:
+    from resilient.http.learned import learned
+
+    errors = {"tenant-4711-blue": 1, "other": 1}
+    (before,) = written({**figures_of(), "errors": errors})
+    assert before["functions"][0]["errors"] == errors
+    assert learned.tell("tenant-4711-blue")
+    try:
+        (after,) = written({**figures_of(), "errors": errors})
+    finally:
+        learned.clear()
+    assert after["functions"][0]["errors"] == {"***": 1, "other": 1}
+
+
+def test_what_policies_know_is_dumped_told_and_read_back() -> None:
+    throttle = {"limit": 5_000, "remaining": 12.4, "resets_at": 99.5, "waiting": 3,
+                "paused_until": 50.0, "slowed_to": None}  # fmt: skip
+    states = {"breaker": "open", "throttle": throttle,
+              "bulkhead": {"limit": 5, "running": 2, "waiting": 0}}  # fmt: skip
+    (record,) = written({**figures_of(), "policies": states})
+    assert record.text.endswith("p95 100 ms, breaker open, 12 of 5,000 left, paused")
+    (stats,) = stats_in(line_of(record))
+    assert stats["policies"] == states
+
+
+def test_a_state_that_a_storage_of_somebodys_own_tells_is_masked() -> None:
+    (record,) = written({**figures_of(), "policies": {"breaker": "password=hunter2abc"}})
+    assert "hunter2" not in json.dumps([record, record.text])
+
+
+@pytest.mark.parametrize(
+    "policies",
+    [7, "x", [], {"breaker": 7}, {"throttle": 7}, {"throttle": {"limit": "x"}},
+     {"throttle": {"remaining": -1}}, {"bulkhead": {}}, {"bulkhead": {"limit": None}}],
+)  # fmt: skip
+def test_policies_that_make_no_sense_break_nothing(policies: Any) -> None:
+    found = stats_in(
+        line_of(dump_of_many(figures_of(), {**figures_of("other"), "policies": policies}))
+    )
+    assert found[0]["function"] == "repos"
+    assert all("policies" not in one for one in found)
+
+
+@pytest.mark.parametrize("functions", [7, None, {}, "x", [7, None, [], "x"]])
+def test_functions_that_make_no_sense_are_passed_over(functions: Any) -> None:
+    assert stats_in(line_of({**dump_of_many(), "functions": functions})) == []
+
+
+def test_a_line_can_not_hold_functions_without_end() -> None:
+    one = figures_of()
+    assert len(stats_in(line_of(dump_of_many(*[one] * 200)))) == MOST_FUNCTIONS
+
+
+def test_what_stands_around_a_dump_is_masked_all_the_same(busy: Registry) -> None:
+    file = io.StringIO()
+    sink = log_to(file, format="password=hunter2abc {message} {extra[who]}")
+    with logger.contextualize(who="token=s3cr3t-value"):
+        dump_stats(busy)
+    logger.remove(sink)
+    text = file.getvalue()
+    assert "github.repos: 1,300 calls" in text
+    assert "hunter2" not in text
+    assert "s3cr3t" not in text
+
+
+def test_a_message_that_somebody_changed_is_masked_again(busy: Registry) -> None:
+    def change(record: Any) -> None:
+        record["message"] += " password=hunter2abc"
+
+    file = io.StringIO()
+    sink = log_to(file, serialize=True)
+    (record,) = written(figures_of())
+    logger.patch(change).bind(resilient_stats=record).info("{}", record.text)
+    logger.remove(sink)
+    assert "hunter2" not in file.getvalue()
+
+
+def test_a_dump_says_what_masking_it_again_would_say(busy: Registry) -> None:
+    for record in records_of(PROCESS, busy.each()):
+        assert mask(record.text) == record.text

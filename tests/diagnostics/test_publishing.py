@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import zlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from resilient.cli import main
+from resilient.diagnostics import publish_stats
+from resilient.diagnostics.following import followers
+from resilient.diagnostics.merging import merged
+from resilient.diagnostics.publishing import LIVES, SharedFigures
+from resilient.errors import ConfigurationError
+from resilient.registry import Registry
+from resilient.sharing.opening import open_state
+from resilient.sharing.shared import SharedState
+from resilient.testing import FakeClock
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path}/state.db"
+
+
+@pytest.fixture
+def state(url: str, clock: FakeClock) -> SharedState:
+    return open_state(url)
+
+
+def calls_in(source: SharedFigures) -> list[float]:
+    return [stats["calls"] for stats in source.new_stats()]
+
+
+def test_what_a_worker_publishes_is_read_like_a_log(
+    url: str, state: SharedState, busy: Registry
+) -> None:
+    publish_stats(state, registry=busy)
+    state.step_now()
+    (source,) = followers([url])
+    assert [stats["calls"] for stats in source.new_stats()] == [1_300, 4]
+    assert list(source.new_stats()) == []
+    assert [row["calls"] for row in merged([url])["functions"]] == [1_300, 4]
+
+
+def test_only_what_is_new_is_published_and_before_the_old_is_forgotten(
+    state: SharedState, registry: Registry, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[bytes] = []
+
+    def publish(figures: bytes, lives: float) -> bool:
+        told.append(figures)
+        return True
+
+    monkeypatch.setattr(state, "publish", publish)
+    publish_stats(state, registry=registry)
+    durations = registry.stats_of("github", "repos").durations
+    state.step_now()
+    assert told == []
+    durations.append(0.1)
+    for _ in range(3):
+        state.step_now()
+    assert len(told) == 1
+    durations.append(0.1)
+    state.step_now()
+    assert len(told) == 2
+    clock.advance(LIVES / 2 + 1)
+    state.step_now()
+    assert len(told) == 3
+    state.worker = "a forked child"
+    state.step_now()
+    assert len(told) == 4
+
+
+def test_what_was_ended_is_published_no_more(url: str, state: SharedState, busy: Registry) -> None:
+    stop = publish_stats(state, registry=busy)
+    stop()
+    stop()
+    state.step_now()
+    assert calls_in(SharedFigures(url)) == []
+
+
+def test_a_store_that_is_down_costs_nothing_and_is_told_of_once(
+    state: SharedState, busy: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = iter((False, True))
+    monkeypatch.setattr(state, "publish", lambda figures, lives: next(answers))
+    publish_stats(state, registry=busy)
+    for _ in range(3):
+        state.step_now()
+    assert next(answers, None) is None
+
+
+@pytest.mark.parametrize(
+    "figures",
+    [b"", b"x" * 100, zlib.compress(b"\xff\xfe{resilient_stats"), zlib.compress(b"x" * 100)[:9]],
+)
+def test_what_makes_no_sense_is_passed_over(url: str, state: SharedState, figures: bytes) -> None:
+    assert state.publish(figures, 60.0)
+    assert calls_in(SharedFigures(url)) == []
+
+
+def test_what_unfolds_without_end_is_cut_off(
+    url: str, state: SharedState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("resilient.diagnostics.publishing._MOST_BYTES", 1_000)
+    stats = json.dumps({"resilient_stats": {}}).encode()
+    assert state.publish(zlib.compress(stats + b"\n" * 10_000_000), 60.0)
+    assert calls_in(SharedFigures(url)) == []
+
+
+def test_a_store_that_can_not_be_reached_or_opened_is_an_error_without_its_password(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for url in ("redis://:hunter2abc@127.0.0.1:1/0", "oracle://me:hunter2abc@db"):
+        assert main(["report", url]) == 2
+        told = capsys.readouterr().err
+        assert "hunter2abc" not in told
+        assert told.startswith(("resilient: redis", "resilient: oracle://…"))
+
+
+def test_publishing_without_a_store_says_what_to_do() -> None:
+    with pytest.raises(ConfigurationError, match="no store is configured"):
+        publish_stats("local")
+
+
+def test_workers_publish_from_a_thread_of_their_own_and_the_report_adds_them_up(
+    url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = f"""
+import time
+from resilient import service
+from resilient.diagnostics import publish_stats
+from resilient.sharing.opening import open_state
+
+@service("github")
+def repos(): return 1
+
+state = open_state({url!r})
+publish_stats(state, every=0.05)
+repos()
+limit = time.monotonic() + 30
+while not state.published() or state.worker not in state.published():
+    assert time.monotonic() < limit
+    time.sleep(0.01)
+"""
+    workers = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(2)]
+    assert [worker.wait(60) for worker in workers] == [0, 0]
+    assert main(["report", url, "--format", "json"]) == 0
+    report: dict[str, Any] = json.loads(capsys.readouterr().out)
+    assert report["processes"] == 2
+    assert report["functions"][0]["calls"] == 2
+    assert report["functions"][0]["costs"]["call"] > 0
