@@ -83,6 +83,7 @@ def test_every_block_runs_and_decorates_what_it_shows(readme: dict[str, Any]) ->
         "invoice": ["service", "retry", "breaker"],
         "user": ["service", "cached", "retry", "breaker", "throttled"],
         "star": ["service", "breaker", "throttled"],
+        "stock": ["service", "retry", "breaker", "throttled"],
         "price": ["service", "cached", "retry"],
         "headlines": ["service", "cached"],
     }.items():
