@@ -193,7 +193,7 @@ class Account:
     def heed(self, question: Question, grant: Grant, answered: float) -> float:
         """Take what was given; the moment until which others were told to pause, if that is new."""
         ask, leases = question.ask, question.leases
-        leases.renew(question.asked, self.lives)
+        leases.renew(question.asked, self.lives, answered)
         self.leases = leases
         self.asked = question.asked
         is_lost, self.born = bool(self.born) and grant.born != self.born, grant.born

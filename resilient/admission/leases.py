@@ -136,8 +136,12 @@ class Leases:
         for start in starts:
             bisect.insort(self.slots, start)
 
-    def renew(self, asked: float, lives: float) -> None:
-        """The store has heard of it, at `asked` (monotonic seconds) at the earliest."""
+    def renew(self, asked: float, lives: float, answered: float) -> None:
+        """The store has heard of it between `asked` and `answered` (monotonic seconds)."""
+        if answered >= self.lapses_at:
+            # Before it heard, it may have taken for done what was held, and given it to others.
+            self.unused += len(self.slots)
+            self.slots.clear()
         self.lapses_at = asked + lives
         self._usable_until = asked + _MARGIN * lives
 

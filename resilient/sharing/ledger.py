@@ -25,8 +25,11 @@ MOST_LOGS = 16
 IDLE = 3600.0
 """Seconds after which a quota that nobody uses is forgotten, at the least."""
 
-LATE = 60.0
-"""Seconds, at the least, in which who was taken for dead may come back with what it had."""
+LATE = 300.0
+"""Seconds in which who was taken for dead may come back with what it had."""
+
+MOST_LOST = 64
+"""Workers that may; of more, those who died first may not."""
 
 _ROUNDING = 1e-6
 """Seconds that a slot may be late: sums of floats are."""
@@ -126,10 +129,11 @@ class Ledger:
                 self.lost[name] = Lost(count, holder.ends)
 
     def _forget_lost(self, now: float) -> None:
-        kept_for = max([LATE, *self.logs])
         for name, lost in list(self.lost.items()):
-            if name not in self.holders and lost.at + kept_for <= now:
+            if name not in self.holders and lost.at + LATE <= now:
                 del self.lost[name]
+        while len(self.lost) > MOST_LOST:
+            del self.lost[next(iter(self.lost))]
 
     def _keep_logs(self, ask: Ask, now: float) -> None:
         logs = self.logs

@@ -59,7 +59,9 @@ class SharedState:
         self._raw = raw
         self._guard = _StateGuard(raw.label, "shared state")
         self._members = _Members(raw.label)
-        self._ticker = Ticker(self._step, STEP, "resilient-sharing")
+        self._ticker = Ticker(_weakly(self), STEP, "resilient-sharing")
+        # Or its thread would keep it for ever.
+        weakref.finalize(self, self._ticker.stop).atexit = False
         keep_forkable(self)
 
     def __repr__(self) -> str:
@@ -164,6 +166,17 @@ class SharedState:
     def _step(self) -> None:
         if _is_time_real():
             self._members.step()
+
+
+def _weakly(state: SharedState) -> Callable[[], None]:
+    kept = weakref.ref(state)
+
+    def step() -> None:
+        found = kept()
+        if found is not None:
+            found._step()
+
+    return step
 
 
 class _StateGuard(Guard):

@@ -106,7 +106,7 @@ def _trade(kept: object, ends: float) -> bytes:
 
 
 def open_sqlite(path: Path, bound: float) -> SqliteState:
-    """path: from sqlite_file.checked_path. bound: seconds to wait for other writers."""
+    """path: from sqlite_file.checked_path. bound: seconds that other writers are waited for."""
     return SqliteState(path, bound)
 
 
@@ -131,7 +131,8 @@ class SqliteState:
         self._known: dict[str, _Known] = {}
         self._swept = 0
         self._swept_at = clock.monotonic()
-        self._connections = Connections(path, self.label, bound, self._prepare)
+        # Those of this process are waited for first, then those of others.
+        self._connections = Connections(path, self.label, bound / 2, self._prepare)
 
     def trade(self, ask: Ask) -> Grant:
         self._sweep()

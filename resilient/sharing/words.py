@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from resilient.sharing.shapes import NEVER, Ask, Word
@@ -73,9 +74,10 @@ class Words:
                 resets_at = min(resets_at, now + max(0.0, word.resets_in))
             elif word.left is not None:
                 resets_at = max(now, sent + self.UNSURE)
+            left = word.left if word.left is not None and math.isfinite(word.left) else None
             self.told += 1
             self.by_key[word.key] = Kept(
-                word.key, word.text, sent, word.left, resets_at, paused_until, self.told, held
+                word.key, word.text, sent, left, resets_at, paused_until, self.told, held
             )
         while len(self.by_key) > MOST_WORDS:
             del self.by_key[min(self.by_key.values(), key=lambda kept: kept.sent).key]

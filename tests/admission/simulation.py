@@ -37,6 +37,13 @@ class Over(BaseException):
     """The run is over: unwinds the callers as Ctrl-C would."""
 
 
+def closed_lock() -> threading.Lock:
+    """A semaphore of 0 that is handed over in a tenth of a `threading.Semaphore`'s time."""
+    lock = threading.Lock()
+    lock.acquire()
+    return lock
+
+
 class Task:
     """One thread, which runs only when it is told to."""
 
@@ -46,7 +53,7 @@ class Task:
         self.error: BaseException | None = None
         self._time = time
         self._work = work
-        self._go = threading.Semaphore(0)
+        self._go = closed_lock()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
@@ -89,7 +96,7 @@ class Time:
         self.now = 0.0
         self.tasks: list[Task] = []
         self.errors: list[BaseException] = []
-        self.back = threading.Semaphore(0)
+        self.back = closed_lock()
         self.is_over = False
         self.steps = 0
         self._chance = chance

@@ -13,7 +13,7 @@ from resilient.admission.leases import Leases, Moments
 
 def held(*starts: float, asked: float = 0.0, lives: float = 4.0) -> Leases:
     leases = Leases("worker", 0.001)
-    leases.renew(asked, lives)
+    leases.renew(asked, lives, asked)
     leases.add(starts)
     return leases
 
@@ -37,6 +37,15 @@ def test_slots_are_given_up_before_the_store_takes_them_back() -> None:
     assert leases.lacks(1, 12.9) == 0
     assert leases.lacks(1, 13.0) is None
     assert leases.unused == 1
+
+
+def test_slots_that_the_store_may_have_taken_back_meanwhile_are_given_up() -> None:
+    leases = held(0.0, 1.0, asked=10.0, lives=4.0)
+    leases.renew(13.0, 4.0, answered=13.9)
+    assert len(leases.slots) == 2
+    leases.renew(16.0, 4.0, answered=17.0)
+    assert (leases.slots, leases.unused) == ([], 2)
+    assert leases.lapses_at == 20.0
 
 
 def test_of_a_surplus_the_latest_slots_go_back() -> None:

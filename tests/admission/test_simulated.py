@@ -204,7 +204,11 @@ def test_a_limit_that_is_lowered_or_raised_is_followed(kind: str) -> None:
 # Several resources.
 
 
-@pytest.mark.parametrize("rates", [(), ("1000/s",), ("1000/s", "50000/min")], ids=str)
+@pytest.mark.parametrize(
+    "rates",
+    [(), pytest.param(("1000/s",), marks=pytest.mark.stress), ("1000/s", "50000/min")],
+    ids=str,
+)
 @pytest.mark.parametrize("callers", [1, 8])
 def test_a_resource_that_is_used_up_holds_back_nobody_who_asks_for_another(
     rates: tuple[str, ...], callers: int
@@ -285,7 +289,7 @@ LIES: dict[str, Callable[[random.Random, float], tuple[int, Headers]]] = {
     "policy",
     [
         throttled,
-        lambda: throttled("50/s"),
+        pytest.param(lambda: throttled("50/s"), marks=pytest.mark.stress),
         lambda: throttled("50/s", "900/min", max_wait=3600),
         lambda: throttled(pace="spread"),
     ],

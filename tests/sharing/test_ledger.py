@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from resilient.sharing.ledger import IDLE, LATE, Ledger, longest_life
+from resilient.sharing.ledger import IDLE, LATE, MOST_LOST, Ledger, longest_life
 from resilient.sharing.shapes import Ask, Grant, Word
 from resilient.sharing.words import DAY
 
@@ -174,6 +174,13 @@ def test_who_was_lost_is_forgotten_in_the_end(ledger: Ledger, one: Worker, other
     assert ledger.lost
     other.trade(1 + LATE)
     assert not ledger.lost
+
+
+def test_those_who_were_lost_are_bounded(ledger: Ledger) -> None:
+    for number in range(3 * MOST_LOST):
+        Worker(ledger, f"worker{number}", ((1000, 0.25),)).trade(number, want=1, lives=0.5)
+    assert len(ledger.lost) == MOST_LOST
+    assert f"worker{3 * MOST_LOST - 2}" in ledger.lost
 
 
 def test_requests_made_behind_the_stores_back_take_the_slots_that_are_free(

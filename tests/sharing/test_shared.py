@@ -144,7 +144,18 @@ def test_all_members_take_their_steps(state: SharedState, clock: FakeClock) -> N
 def test_no_thread_runs_under_a_fake_clock(state: SharedState, clock: FakeClock) -> None:
     member = Member()
     state.in_step(member)
-    assert "resilient-sharing" not in [thread.name for thread in threading.enumerate()]
+    assert not state._ticker.is_running
+
+
+def test_a_state_that_nobody_keeps_goes_with_its_thread(raw: Scripted) -> None:
+    state = SharedState(raw, 0.25)
+    member = Member()
+    state.in_step(member, 0.001)
+    thread = state._ticker._thread
+    assert thread is not None
+    until(lambda: member.steps)
+    del state
+    until(lambda: gc.collect() is not None and not thread.is_alive())
 
 
 def test_a_member_s_error_is_told_once_and_stops_nobody(

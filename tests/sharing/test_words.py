@@ -134,6 +134,12 @@ def test_vendor_that_falls_silent_bounds_nobody_for_long(
     assert len(spend(ledger, 10 + 2 * Words.UNSURE, want=50).starts) == 50
 
 
+@pytest.mark.parametrize("left", [math.nan, math.inf, -math.inf])
+def test_nonsense_left_bounds_nobody(ledger: Ledger, left: float) -> None:
+    trade(ledger, 0, words=[Word("k", "", math.nan, left, math.nan, math.nan)])
+    assert len(spend(ledger, 0, want=5).starts) == 5
+
+
 def test_the_scarcest_of_several_quotas_decides(ledger: Ledger) -> None:
     words = [Word("k", "", 0, left=5, resets_in=10), Word("l", "", 0, left=2, resets_in=20)]
     trade(ledger, 0, words=words)
