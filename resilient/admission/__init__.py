@@ -7,6 +7,7 @@ pacing    traffic that resumes slowly, a rate that is cut and recovers
 quota     all of that for one credential: what a permit needs, and the line of those who wait
 permit    what one call holds of it
 holding   which call holds which permit, while it changes hands
+entering  where calls get their slots: waiting for them in line, or refused
 hearing   from an answer's headers to what it means for a quota
 telling   what people read of it
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Sequence
 from typing import NamedTuple
 
+from resilient import options
 from resilient.errors import ConfigurationError
 
 _UNITS = {
@@ -48,3 +50,20 @@ def parse_rate(text: object) -> Rate:
             f"throttled({text!r}): use at least 1 call in more than 0 seconds."
         )
     return Rate(calls, period)
+
+
+def rates_of(
+    texts: Sequence[object], calls: object, period: options.Seconds | None
+) -> tuple[Rate, ...]:
+    """All rates of a throttle, as texts or as ratelimit spells one."""
+    rates = [parse_rate(text) for text in texts]
+    if calls is not None or period is not None:
+        if calls is None or period is None:
+            raise ConfigurationError(
+                'throttled(calls=…, period=…): give both, or write the rate as "15/min".'
+            )
+        most = options.whole(calls, "throttled(calls)")
+        if most > sys.maxsize:
+            raise ConfigurationError(f"throttled(calls={most}): use {sys.maxsize} or less.")
+        rates.append(Rate(most, options.seconds(period, "throttled(period)")))
+    return tuple(rates)

@@ -22,6 +22,7 @@ It can also open on a failure rate or a slow-call rate over a window, and stay o
 each failed probe; both are off unless asked for.
 
 breaker     the circuit of one process
+checking    what a user gives it, checked
 forcing     an operator's hand on it
 sharing     the circuit of several workers, over a store of resilient.sharing
 mirror      what such a breaker knows of the others, and tells them

@@ -16,6 +16,12 @@ from pybreaker import (
 from resilient import options
 from resilient.call import FINE, Call, Outcome, Target, Verdict, listeners
 from resilient.circuit import PROBING, RAMPING, STILL_OPEN, Admission
+from resilient.circuit.checking import (
+    checked_listeners,
+    checked_name,
+    checked_storage,
+    exclusions,
+)
 from resilient.circuit.forcing import ISOLATED, NO_ERA, UNREACHABLE
 from resilient.circuit.sharing import SharingBreaker
 from resilient.errors import BreakerOpen, ConfigurationError, ResilientError
@@ -93,10 +99,10 @@ class Breaker(Policy, SharingBreaker):  # type: ignore[misc]  # __call__ and __i
             else options.whole(fail_max, "breaker(fail_max)", hint="None counts none in a row"),
             reset_timeout=pause,
             success_threshold=options.whole(success_threshold, "breaker(success_threshold)"),
-            exclude=_exclusions(exclude),
-            listeners=_checked_listeners(listeners),
-            state_storage=_checked_storage(state_storage),
-            name=_checked_name(name),
+            exclude=exclusions(exclude),
+            listeners=checked_listeners(listeners),
+            state_storage=checked_storage(state_storage),
+            name=checked_name(name),
             throw_new_error_on_trip=options.flag(
                 throw_new_error_on_trip, "breaker(throw_new_error_on_trip)"
             ),
@@ -301,58 +307,9 @@ _BUSY = {
     RAMPING: "closed again, but its traffic still ramps up",
 }
 
-_LISTENING = ("before_call", "success", "failure", "state_change")
-_STORING = (
-    "state", "counter", "success_counter", "opened_at", "increment_counter", "reset_counter",
-    "increment_success_counter", "reset_success_counter",
-)  # fmt: skip
-
 
 def _told(seconds: float) -> str:
     return f"{seconds:.3g} s" if seconds < 100 else f"{seconds:.0f} s"
-
-
-def _exclusions(exclude: Any) -> list[Any]:
-    """Exception types and predicates, checked."""
-    kinds = [exclude] if isinstance(exclude, type) or callable(exclude) else exclude
-    if not isinstance(kinds, Iterable) or isinstance(kinds, str):
-        kinds = [kinds]
-    kinds = list(kinds)
-    for kind in kinds:
-        if isinstance(kind, type):
-            options.exception_types(kind, "breaker(exclude)")
-        elif not callable(kind):
-            raise ConfigurationError(
-                f"breaker(exclude={kind!r}): use exception classes, or functions of an exception."
-            )
-    return kinds
-
-
-def _checked_listeners(listeners: Any) -> list[Any]:
-    found = list(listeners) if isinstance(listeners, Iterable) else [listeners]
-    for listener in found:
-        if isinstance(listener, type) or not all(hasattr(listener, way) for way in _LISTENING):
-            raise ConfigurationError(
-                f"breaker(listeners=[{listener!r}]): use objects of a class below "
-                "pybreaker.CircuitBreakerListener."
-            )
-    return found
-
-
-def _checked_name(name: Any) -> str | None:
-    if name is not None and not isinstance(name, str):
-        raise ConfigurationError(f"breaker(name={name!r}): use a text, for logs and errors.")
-    return name
-
-
-def _checked_storage(storage: Any) -> Any:
-    """The storage, checked; looking at its class asks nothing of a server."""
-    if storage is not None and not all(hasattr(type(storage), name) for name in _STORING):
-        raise ConfigurationError(
-            "breaker(state_storage=…): use a pybreaker.CircuitMemoryStorage, a "
-            f"pybreaker.CircuitRedisStorage, or a class like them, and no {type(storage).__name__}."
-        )
-    return storage
 
 
 @overload

@@ -6,37 +6,32 @@ requests they send, and let it hear the vendor's answers.
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any, ParamSpec, TypeVar, overload
 
 from resilient import options
 from resilient.admission.answer import Answer
+from resilient.admission.entering import Entrance
 from resilient.admission.hearing import answer_of, answer_unseen, heard_of
 from resilient.admission.holding import Holdings
 from resilient.admission.inheriting import inherit, inherit_all
 from resilient.admission.keyed import KeyedQuotas
 from resilient.admission.permit import Permit
 from resilient.admission.quota import Quota
-from resilient.admission.rates import Rate, parse_rate
-from resilient.admission.shared_quota import AGAIN, SharedQuota, StoreOutOfReach
-from resilient.admission.telling import ThrottleView, refusal_text, told_of, view_of, why_waiting
+from resilient.admission.rates import rates_of
+from resilient.admission.shared_quota import SharedQuota
+from resilient.admission.telling import ThrottleView, told_of, view_of
 from resilient.call import FINE, Call, Exchange, Gate, Target
-from resilient.errors import ConfigurationError, RateLimited
+from resilient.errors import ConfigurationError
 from resilient.options import Seconds
 from resilient.pipeline import Decorated, Handler, Policy, policy_or_decorated
 from resilient.sharing.naming import SharedName, hashed
 from resilient.sharing.opening import Store, state_for
 from resilient.timing import clock
 from resilient.verdict import judge_error
-from resilient.waiting import NOTEWORTHY, ROUNDING
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-
-_UNKNOWN = 0.05
-"""Seconds until a refused caller may come back, where only an answer under way can tell."""
 
 
 class Throttled(Policy, Gate):
@@ -65,7 +60,7 @@ class Throttled(Policy, Gate):
         name: str | None = None,
         on_store_error: str = "local",
     ) -> None:
-        self.rates = _rates(rates, calls, period)
+        self.rates = rates_of(rates, calls, period)
         self.max_wait = options.seconds(max_wait, "throttled(max_wait)", zero=True)
         self.max_waiting = options.whole(max_waiting, "throttled(max_waiting)")
         self.max_keys = options.whole(max_keys, "throttled(max_keys)")
@@ -103,6 +98,7 @@ class Throttled(Policy, Gate):
         self._quota = self._new_quota()
         self._keyed = KeyedQuotas(self._new_quota, self.max_keys)
         self._holdings = Holdings(self, self._quota)
+        self._entrance = Entrance(self.max_wait, self.max_waiting)
 
     def is_elsewhere(self, default: object) -> bool:
         return self._follows_default and self._state is not default
@@ -269,90 +265,7 @@ class Throttled(Policy, Gate):
             permit.quota.give(permit)
 
     def _enter(self, call: Call, permit: Permit) -> bool:
-        """Get slots, waiting for them; False if there are none and this only observes."""
-        try:
-            return self._get(call, permit)
-        except StoreOutOfReach:
-            text = f"the store of {permit.quota} can't be reached"
-            if self.observes(call):
-                call.report("would_throttle", f"would be refused: {text}")
-                return False
-            call.report("rate_limited", f"refused: {text}")
-        label = call.target.label
-        raise RateLimited(
-            f'{label}: {text}, and on_store_error="refuse" lets nothing go without it. Use '
-            '"local", add @fallback, or come back after exc.retry_after seconds.',
-            label=label,
-            retry_after=AGAIN,
-        )
-
-    def _get(self, call: Call, permit: Permit) -> bool:
-        quota = permit.quota
-        since = clock.monotonic()
-        left = call.time_left()
-        longest = self.max_wait if left is None else min(self.max_wait, max(0.0, left))
-        observes = self.observes(call)
-        permit.until = since if observes else since + longest
-        # Nobody overtakes those in line.
-        group = quota.group_of(permit.who) if quota.line.waiting else None
-        is_first = not quota.line.waiting or not quota.line.in_front(group, urgent=permit.urgent)
-        if is_first and not quota.take(permit, since):
-            return True
-        # A slot that this thread has just looked at may be what the first in line has missed.
-        quota.line.wake()
-        needed = quota.at_least(permit, since)
-        if observes:
-            call.report("would_throttle", f"would wait {needed:.3g} s for {quota}")
-            return False
-        if needed <= longest + ROUNDING and self._wait(call, permit, needed, longest):
-            return True
-        raise self._refusal(call, permit, longest)
-
-    def _wait(self, call: Call, permit: Permit, needed: float, longest: float) -> bool:
-        """Stand in line; told when it begins, since somebody may wonder why nothing happens."""
-        quota = permit.quota
-        since = clock.monotonic()
-        step = None
-        if needed >= NOTEWORTHY:
-            step = call.report("throttled", why_waiting(quota, permit, needed), needed=needed)
-        try:
-            has_room = quota.line.wait(
-                lambda now: quota.take(permit, now),
-                longest,
-                group=lambda: quota.group_of(permit.who),
-                urgent=permit.urgent,
-            )
-        finally:
-            waited = clock.monotonic() - since
-            if step is not None:
-                step.facts["waited"] = waited
-        if has_room and step is None and waited >= NOTEWORTHY:
-            try:
-                call.report("throttled", f"waited {waited:.3g} s for {quota}", waited=waited)
-            except BaseException:  # Ctrl-C, while somebody writes it to a log
-                quota.give(permit)
-                raise
-        return has_room
-
-    def _refusal(self, call: Call, permit: Permit, longest: float) -> RateLimited:
-        quota = permit.quota
-        needed = quota.at_least(permit, clock.monotonic())
-        text = refusal_text(quota, permit, needed)
-        in_line = len(quota.line.waiting)
-        if in_line >= self.max_waiting:
-            bound = f"{in_line} calls wait already, as many as max_waiting= allows"
-        elif longest < self.max_wait:
-            bound = f"the deadline leaves {longest:.3g} s, {in_line} calls wait"
-        else:
-            bound = f"max_wait is {longest:.3g} s, {in_line} calls wait"
-        call.report("rate_limited", f"refused: {text}")
-        return RateLimited(
-            f"{call.target.label}: {text} ({bound}). Raise "
-            "max_wait=, add @fallback, or come back after exc.retry_after seconds.",
-            label=call.target.label,
-            # Where nobody knows, whoever comes back at once must not come back for ever.
-            retry_after=needed or _UNKNOWN,
-        )
+        return self._entrance.enter(call, permit, observes=self.observes(call))
 
     def _check_reserve(self) -> None:
         if self.reserve and self._priority is None:
@@ -404,20 +317,6 @@ class Throttled(Policy, Gate):
 
     def _all_quotas(self) -> list[Quota]:
         return [self._quota, *self._keyed.all()]
-
-
-def _rates(texts: Sequence[object], calls: object, period: Seconds | None) -> tuple[Rate, ...]:
-    rates = [parse_rate(text) for text in texts]
-    if calls is not None or period is not None:
-        if calls is None or period is None:
-            raise ConfigurationError(
-                'throttled(calls=…, period=…): give both, or write the rate as "15/min".'
-            )
-        most = options.whole(calls, "throttled(calls)")
-        if most > sys.maxsize:
-            raise ConfigurationError(f"throttled(calls={most}): use {sys.maxsize} or less.")
-        rates.append(Rate(most, options.seconds(period, "throttled(period)")))
-    return tuple(rates)
 
 
 @overload
