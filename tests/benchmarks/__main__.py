@@ -21,6 +21,7 @@ from tests.benchmarks import (
     contenders,
     footprint,
     http_cache,
+    leases,
     loads,
     masking,
     shared_redis,
@@ -47,6 +48,7 @@ COMPARISONS = [
     *masking.COMPARISONS,
 ]
 LOADS = "loads"
+LEASES = "leases"
 STATS = "stats"
 ROUNDS, FAST_ROUNDS = 120, 20
 KIB = 1024
@@ -74,6 +76,8 @@ def main() -> None:
             print(f"import, memory and threads were not measured: {error}")
     if STATS in (options.only or [STATS]):
         _print_stats(10 if options.fast else 40)
+    if LEASES in (options.only or [LEASES]):
+        _print_leases(3 if options.fast else 10)
     if LOADS in (options.only or [LOADS]):
         loads.print_loads(seconds=4 if options.fast else 10)
     print(f"\nmeasured in {time.perf_counter() - started:.0f} s")
@@ -86,9 +90,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--only",
         nargs="+",
-        choices=[*GROUPS, STATS, LOADS],
+        choices=[*GROUPS, STATS, LEASES, LOADS],
         metavar="GROUP",
-        help=", ".join([*GROUPS, STATS, LOADS]),
+        help=", ".join([*GROUPS, STATS, LEASES, LOADS]),
     )
     parser.add_argument("--json", metavar="FILE", help="keep the values for pyperf compare_to")
     options = parser.parse_args()
@@ -117,6 +121,15 @@ def _print_costs(times: Times) -> None:
     for one, cost in measured:
         aim = "" if one.aim is None else _aim(cost, one.aim)
         print(f"{one.what:43}{cost:7.2f}{aim}")
+
+
+def _print_leases(seconds: float) -> None:
+    print(f"\na shared quota at {leases.CALLS:,} calls a second")
+    for one in leases.asked(seconds):
+        used = f"{one.used:.0%} of it used"
+        print(
+            f"  {one.store}: {one.trips:.3f} round trips a call, {used}{_aim(one.trips, leases.AIM)}"
+        )
 
 
 def _print_footprint(rounds: int) -> None:
