@@ -127,9 +127,8 @@ def _print_leases(seconds: float) -> None:
     print(f"\na shared quota at {leases.CALLS:,} calls a second")
     for one in leases.asked(seconds):
         used = f"{one.used:.0%} of it used"
-        print(
-            f"  {one.store}: {one.trips:.3f} round trips a call, {used}{_aim(one.trips, leases.AIM)}"
-        )
+        aim = _aim(one.trips, leases.AIM)
+        print(f"  {one.store}: {one.trips:.3f} round trips a call, {used}{aim}")
 
 
 def _print_footprint(rounds: int) -> None:
