@@ -90,7 +90,9 @@ GROUPS: dict[str, list[Contender]] = {
     "shared-sqlite": [
         Contender("SQLite trade", acquire, same=True),
         Contender("bare transaction", transaction, same=True),
-        Contender("pyrate-limiter on SQLite", pyrate_limiter_bucket, _forget_pyrate, same=True),
+        Contender(
+            "pyrate-limiter on SQLite", pyrate_limiter_bucket, _forget_pyrate, same=True, calls=16
+        ),
     ],
 }
 
