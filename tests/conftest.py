@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import gc
+import os
 import threading
 from collections.abc import Callable, Iterator
 
@@ -10,11 +12,38 @@ from resilient.call import current, listeners
 from resilient.diagnostics import logs
 from resilient.http.learned import learned
 from resilient.testing import FakeClock, RecordedSteps, fake_clock, record_steps
+from tests import quickstart
 from tests.threads import REAL_LIMIT, StartThread
 
 # How long an example takes is the machine's business.
 settings.register_profile("resilient", deadline=None)
-settings.load_profile("resilient")
+# For the second and third Python of .ci/run: what examples find, they find on the first.
+settings.register_profile("few", deadline=None, max_examples=25)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "resilient"))
+
+# Dozens of tests start interpreters, each of which would compile all of resilient anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+# Collecting makes a million objects that live as long as the run: no garbage is among them (a third
+# of the time), and no test has to look through them for its own (each `gc.collect()`, 0.1 s).
+gc.disable()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The quickstart takes ten seconds, nearly all of them waits: other tests run meanwhile."""
+    items.sort(key=quickstart.is_about)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    gc.collect()
+    gc.freeze()
+    gc.enable()
+    if not session.config.option.collectonly and any(map(quickstart.is_about, session.items)):
+        quickstart.start()
+
+
+def pytest_unconfigure() -> None:
+    quickstart.stop()
 
 
 @pytest.fixture(autouse=True)

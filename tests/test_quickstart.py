@@ -3,28 +3,18 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
-QUICKSTART = Path(__file__).parent.parent / "examples" / "quickstart.py"
+from tests import quickstart
 
 
 @pytest.fixture(scope="module")
 def output() -> str:
-    ran = subprocess.run(
-        [sys.executable, "-W", "error", str(QUICKSTART)],
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-        cwd=QUICKSTART.parent.parent,
-    )
-    assert ran.returncode == 0, ran.stderr
-    assert ran.stderr == ""
-    return ran.stdout
+    code, output, errors = quickstart.outcome()
+    assert code == 0, errors
+    assert errors == ""
+    return output
 
 
 def test_every_shop_gets_an_answer_each_time(output: str) -> None:

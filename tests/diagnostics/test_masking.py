@@ -373,6 +373,7 @@ def test_what_is_remembered_of_texts_is_bounded_and_no_secret(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
         lambda inner: st.dictionaries(st.text() | st.integers(), inner) | st.lists(inner),
+        max_leaves=20,
     )
 )
 def test_figures_are_masked_as_any_mapping_is(value: Any) -> None:

@@ -72,8 +72,11 @@ class Vendor:
 
     def close(self) -> None:
         self.over.set()
-        with contextlib.suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
+        # Clients keep connections for the next request: a thread would wait for it for ever, and
+        # where another thread runs, each wait under a fake clock takes its real patience.
+        for one in (self._listener, *self._open):
+            with contextlib.suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
         self._listener.close()
 
 
