@@ -38,20 +38,22 @@ class Histogram:
     Not locked: its owner is.
     """
 
-    __slots__ = ("_ordered", "_told", "_told_at", "buckets", "count", "largest", "total")
+    __slots__ = ("_in_order", "_marks", "_told", "_told_at", "buckets", "count", "largest", "total")
 
     def __init__(self) -> None:
         self.buckets: Counter[int] = Counter()
         self.count = 0
         self.total = 0.0
         self.largest = 0.0
-        self._ordered: list[int] = []
-        """The buckets' indexes as they stand there, ascending. Where a new bucket has come since,
-        their numbers differ, and the buckets are put in order first."""
+        self._in_order = 0
+        """How many buckets there were when they were put in order; each new one undoes that."""
         self._told: Sequence[float] = _NONE
         """The quantiles of the last snapshot, and of how many durations they are: most functions
         have no call between two snapshots."""
         self._told_at = 0
+        self._marks: list[int] = []
+        """In which bucket each of these quantiles lies, and how many durations lie below it: a few
+        more seldom change the bucket. Empty if it is not known."""
 
     def add(self, durations: list[float]) -> None:
         """Count durations in seconds; what is under a nanosecond counts as one."""
@@ -59,8 +61,16 @@ class Histogram:
             return
         buckets, count = self.buckets, len(durations)
         if count <= _FEW:
+            marks = self._marks
             for duration in durations:
-                buckets[_INDEXES[bisect_left(_BOUNDS, duration)]] += 1
+                index = _INDEXES[bisect_left(_BOUNDS, duration)]
+                buckets[index] += 1
+                if marks and index < marks[4]:
+                    marks[5] += 1
+                    if index < marks[2]:
+                        marks[3] += 1
+                        if index < marks[0]:
+                            marks[1] += 1
             largest = max(durations)
         else:
             # This is what stats cost a healthy call. Sorted, the durations of one bucket stand
@@ -72,10 +82,12 @@ class Histogram:
                 buckets[_INDEXES[place]] += end - start
                 start = end
             largest = ordered[-1]
+            self._marks = []
         self.count += count
         self.total += math.fsum(durations)
         if largest > self.largest:
             self.largest = largest
+            self._marks = []
 
     def merge(self, other: Histogram) -> None:
         """Add the other's figures to these; the same as if all had been added here."""
@@ -84,6 +96,7 @@ class Histogram:
                 self.buckets[index] += count
         else:
             dict.update(self.buckets, other.buckets)  # ten times faster than a Counter's own
+        self._marks = []
         self.count += other.count
         self.total += other.total
         self.largest = max(self.largest, other.largest)
@@ -94,8 +107,9 @@ class Histogram:
             self.buckets[index] -= count
             if self.buckets[index] <= 0:
                 del self.buckets[index]
-        self._ordered = []
+        self._in_order = 0
         self._told_at = -1
+        self._marks = []
         self.count = max(0, self.count - other.count)
         self.total = max(0.0, self.total - other.total) if self.count else 0.0
 
@@ -103,23 +117,45 @@ class Histogram:
         """The duration that `share` (0..1) of all stay within, at most 2 % off; 0.0 if empty."""
         if not self.count:
             return 0.0
-        return self._quantiles((share,))[0]
+        return self._at(self._places((share,)))[0]
 
-    def _quantiles(self, shares: Sequence[float]) -> list[float]:
-        """Several at once, which takes little longer than one. Not of an empty histogram."""
+    def _places(self, shares: Sequence[float]) -> list[int]:
+        """For each share the bucket of its quantile, and how many durations lie below that.
+
+        Several at once take little longer than one. Not of an empty histogram.
+        """
         buckets = self.buckets
-        if len(self._ordered) != len(buckets):
-            self._ordered = sorted(buckets)
-            counts = [buckets[index] for index in self._ordered]
+        if self._in_order != len(buckets):
+            ordered = dict.fromkeys(sorted(buckets), 0)
+            ordered.update(buckets)
             buckets.clear()
-            dict.update(buckets, zip(self._ordered, counts, strict=True))
-        ordered, seen = self._ordered, list(accumulate(buckets.values()))
-        last, found = self.count - 1, []
+            dict.update(buckets, ordered)
+            self._in_order = len(buckets)
+        seen, indexes = list(accumulate(buckets.values())), list(buckets)
+        last = self.count - 1
+        places: list[int] = []
         for share in shares:
             place = bisect_right(seen, share * last)
-            middle = _middle(ordered[place]) if place < len(ordered) else self.largest
-            found.append(middle if middle < self.largest else self.largest)
-        return found
+            # A log may tell of more durations than buckets.
+            index = indexes[place] if place < len(indexes) else _HIGHEST
+            places += (index, seen[place - 1] if place else 0)
+        return places
+
+    def _at(self, places: Sequence[int]) -> list[float]:
+        # The longest duration is known, and no other is longer.
+        largest = self.largest
+        return [min(_middle(index), largest) for index in places[::2]]
+
+    def _has_moved(self) -> bool:
+        """Have the told quantiles left their buckets?"""
+        marks, last, buckets = self._marks, self.count - 1, self.buckets
+        if not marks:
+            return True
+        for place, share in enumerate(_TOLD):
+            below = marks[2 * place + 1]
+            if not below <= share * last < below + buckets[marks[2 * place]]:
+                return True
+        return False
 
     def spread(self, bounds: Sequence[float]) -> list[int]:
         """How many durations lie within each of some ascending bounds, but beyond the one before.
@@ -134,8 +170,10 @@ class Histogram:
     def snapshot(self) -> dict[str, Any]:
         """Plain data: count, and mean, p50, p95, p99, max in seconds; buckets by index."""
         if self.count != self._told_at:
-            self._told = self._quantiles(_TOLD) if self.count else _NONE
             self._told_at = self.count
+            if self._has_moved():
+                self._marks = self._places(_TOLD) if self.count else []
+                self._told = self._at(self._marks) or _NONE
         p50, p95, p99 = self._told
         return {
             "count": self.count,

@@ -104,19 +104,20 @@ class Registry:
 
     def each(self) -> Iterator[dict[str, Any]]:
         """What a snapshot tells of each function, one by one: many are a lot of data."""
+        for data, _ in self.each_with_handle():
+            yield data
+
+    def each_with_handle(self) -> Iterator[tuple[dict[str, Any], Any]]:
+        """The same, each with its function's `fn.resilient`, if it is still decorated."""
         for stats in self._all():
             if not stats.is_fresh:
                 data = stats.snapshot()
                 if data["calls"]:
-                    yield data
+                    yield data, _handle_of(stats)
 
     def handles(self) -> list[tuple[str, str, Any]]:
-        """Service, name and `fn.resilient` of each function that is still decorated.
-
-        Without OTHERS: the state of one of them would be taken for that of all.
-        """
-        own = (stats for stats in self._all() if stats.name != OTHERS)
-        found = [(stats, stats.handle() if stats.handle else None) for stats in own]
+        """Service, name and `fn.resilient` of each function that is still decorated."""
+        found = [(stats, _handle_of(stats)) for stats in self._all()]
         return [(stats.service, stats.name, handle) for stats, handle in found if handle]
 
     def reset(self) -> None:
@@ -130,6 +131,11 @@ class Registry:
             if self._sorted is None:
                 self._sorted = [self._functions[key] for key in sorted(self._functions)]
             return self._sorted
+
+
+def _handle_of(stats: FunctionStats) -> Any:
+    # Of OTHERS, the state of one would be taken for that of all.
+    return stats.handle() if stats.handle is not None and stats.name != OTHERS else None
 
 
 registry = Registry()

@@ -28,7 +28,8 @@ Table = Mapping[str, Mapping[str, Any]]
 
 
 _VARIABLES = {
-    f"RESILIENT_{name}" for name in ("CONFIG", "STORE", "STORE_TIMEOUT", "MODE", "ENABLED")
+    f"RESILIENT_{name}"
+    for name in ("CONFIG", "STORE", "STORE_TIMEOUT", "PUBLISH", "MODE", "ENABLED")
 }
 
 
@@ -47,6 +48,7 @@ def configure(
     file: str | os.PathLike[str] | Kept | None = KEPT,
     store: str | SharedState | Kept | None = KEPT,
     store_timeout: Seconds | Kept | None = KEPT,
+    publish: bool | Kept | None = KEPT,
     mode: str | Kept | None = KEPT,
     enabled: bool | Kept | None = KEPT,
     services: Table | Kept | None = KEPT,
@@ -65,6 +67,8 @@ def configure(
     store: where workers share quotas, breakers and retry budgets that name no store of their own:
         see `throttled`.
     store_timeout: seconds that the store may take for one thing (0.25).
+    publish: False keeps this process's figures out of the store; else they are put there every 10
+        s, for `resilient report` and the dashboard.
     mode: "observe" makes all policies record what they would do, and do nothing; "enforce" takes
         back what @service(mode="observe") says.
     enabled: False lets all calls go straight to their functions.
@@ -79,6 +83,7 @@ def configure(
     given = {
         "store": store,
         "store_timeout": store_timeout,
+        "publish": publish,
         "mode": mode,
         "enabled": enabled,
         "services": services,

@@ -93,6 +93,7 @@ class Configuration:
             self._sources = after
             filed.when_decorated(self._hear)
             _use_switch(before, merged)
+            opening.let_publish(_value(merged, "publish") is not False)
             in_use = _in_use(handles)
             has_other_store = opening.default_state() is not former_store
             for handle, choice in choices:

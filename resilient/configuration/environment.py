@@ -77,7 +77,7 @@ def _value(path: Path, text: str, name: str) -> Any:
 
 def _top_value(key: str, text: str) -> Any:
     word = text.lower()
-    if key == "enabled":
+    if key in ("enabled", "publish"):
         return True if word in _YES else False if word in _NO else text
     if key == "mode":
         return word

@@ -25,7 +25,7 @@ Settings = Mapping[Path, Given]
 Where = Callable[[Path], str]
 
 SCOPES = ("services", "functions")
-TOP = ("store", "store_timeout", "mode", "enabled")
+TOP = ("store", "store_timeout", "publish", "mode", "enabled")
 NONE = "none"
 """Stands for None, which neither TOML nor an environment can write."""
 
@@ -81,8 +81,8 @@ def checked_top(key: str, value: Any, where: str) -> Any:
     try:
         if key == "mode":
             return options.choice(value, "mode", ("enforce", "observe"))
-        if key == "enabled":
-            return options.flag(value, "enabled")
+        if key in ("enabled", "publish"):
+            return options.flag(value, key)
         if key == "store_timeout":
             return options.seconds(value, "store_timeout")
     except ConfigurationError as error:

@@ -5,6 +5,7 @@ Nothing below imports this package; `install` makes it listen.
 
 from __future__ import annotations
 
+from resilient.diagnostics import logs
 from resilient.diagnostics.alerts import (
     Alert,
     AlertRule,
@@ -15,10 +16,10 @@ from resilient.diagnostics.alerts import (
     check_alerts,
     webhook,
 )
-from resilient.diagnostics.logs import KINDS, Kind, install, lines, uninstall
+from resilient.diagnostics.logs import KINDS, Kind, lines, uninstall
 from resilient.diagnostics.masking import mask, masked
 from resilient.diagnostics.protect import protect
-from resilient.diagnostics.publishing import publish_stats
+from resilient.diagnostics.publishing import publish_by_default, publish_stats
 from resilient.diagnostics.reports import (
     Dumper,
     dump_at_exit,
@@ -30,6 +31,15 @@ from resilient.diagnostics.signals import dump_on_signal
 from resilient.diagnostics.sinks import log_to
 from resilient.diagnostics.standard import MaskingFilter, protect_logging
 from resilient.diagnostics.story import story_of
+
+
+def install() -> None:
+    """Have a line written for every noteworthy step from now on, and figures published where they
+    are shared: see `publish_stats`.
+    """
+    logs.install()
+    publish_by_default()
+
 
 __all__ = [
     "KINDS",

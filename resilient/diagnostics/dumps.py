@@ -1,20 +1,17 @@
-"""What a dump holds, as it is written to a log, and as it is read back from one.
+"""What a dump holds, as it is read back from a log.
 
 A record holds what `registry.snapshot()` says of some functions: `resilient_stats` with the
-process's host, pid, started, taken and seconds, and under functions a dict for each. Older
-versions wrote a record a function, which is read, too.
+process's host, pid, started, taken and seconds, and under functions a dict for each, without what
+is zero or empty. Older versions wrote a record a function, and zeros, which is read, too.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from resilient.diagnostics.by_policy import costs_of
-from resilient.diagnostics.masking import Clean, known_now, mask
-from resilient.diagnostics.states import BREAKER_STATES
-from resilient.diagnostics.tables import label, sentence
 from resilient.function_stats import FunctionStats
 
 Stats = dict[str, Any]
@@ -26,14 +23,8 @@ MOST_NAMES = 1_000
 MOST_FUNCTIONS = 100
 """Functions that one line of a log may hold."""
 
-_MOST_ITEMS = 600
-"""Numbers in one record. A line stays below 16 KiB, where collectors of logs cut it."""
-
 _MOST_KINDS = 20
 """Policies that one function may have."""
-
-_FEW_ITEMS = 40
-"""Numbers that each function has."""
 
 _MARK = b"resilient_stats"
 # What a dump holds, by the registry's own word: a number is added, a dict with buckets merged.
@@ -43,66 +34,9 @@ SPREAD = tuple(name for name, shape in SHAPE.items() if "buckets" in str(shape))
 COUNTED = tuple(
     name for name, shape in SHAPE.items() if isinstance(shape, dict) and name not in SPREAD
 )
-_NAMED = tuple(name for name in COUNTED if name != "costs")
-# A number's text costs more to make than to look up.
-_INDEXES = {index: str(index) for index in range(-1_000, 1_000)}
 
 
-def records_of(process: Mapping[str, Any], functions: Iterable[Stats]) -> Iterator[Clean]:
-    """The records of a dump, masked, each with its text.
-
-    process: what they all hold, masked. functions: the registry's, with the kinds of their policies
-    under stack, and the states of these under policies, if they are known. They are changed.
-    """
-    for pack in _packed(functions):
-        known = known_now()
-        for data in pack:
-            _mask(data, known)
-        record = Clean(process, functions=pack)
-        record.text = _text(pack)
-        yield record
-
-
-def _packed(functions: Iterable[Stats]) -> Iterator[list[Stats]]:
-    pack: list[Stats] = []
-    items = 0
-    for data in functions:
-        more = _FEW_ITEMS + len(data["latency"]["buckets"]) + len(data["upstream"]["buckets"])
-        for name in _NAMED:
-            more += len(data[name])
-        if pack and items + more > _MOST_ITEMS:
-            yield pack
-            pack, items = [], 0
-        pack.append(data)
-        items += more
-    if pack:
-        yield pack
-
-
-def _mask(data: Stats, known: Any) -> None:
-    # Of it all, only names can hold a secret, and the state that a storage of a user's tells.
-    policies = data.get("policies")
-    if policies and policies.get("breaker", "closed") not in BREAKER_STATES:
-        policies["breaker"] = mask(str(policies["breaker"]))
-    data["service"] = known.masked(data["service"], True)
-    data["function"] = known.masked(data["function"], True)
-    for name in _NAMED:
-        if data[name]:
-            data[name] = known.names(data[name])
-    for name in SPREAD:
-        # Not every library that writes JSON takes a number for a name.
-        buckets = data[name]["buckets"]
-        named = dict(zip(map(_INDEXES.__getitem__, buckets), buckets.values(), strict=True))
-        data[name] = {**data[name], "buckets": named}
-
-
-def _text(functions: list[Stats]) -> str:
-    """What people read: a sentence a function, each on a line of its own."""
-    told = [f"{label(data)}: {sentence(data)}" for data in functions]
-    return told[0] if len(told) == 1 else "\n  ".join((f"{len(told)} functions", *told))
-
-
-# Reading. What stands in a log is whatever somebody could get into it.
+# What stands in a log is whatever somebody could get into it.
 
 
 def stats_in(line: bytes) -> list[Stats]:

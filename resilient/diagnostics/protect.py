@@ -15,8 +15,9 @@ from typing import Any
 
 from loguru import logger
 
+from resilient.diagnostics.masked_records import as_json, masked_record, masked_text
 from resilient.diagnostics.masking import WITHHELD, mask
-from resilient.diagnostics.sinks import MaskingSink, as_json, masked_record, masked_text
+from resilient.diagnostics.sinks import MaskingSink
 from resilient.errors import ConfigurationError
 
 Undo = Callable[[], None]

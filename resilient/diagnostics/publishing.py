@@ -1,15 +1,17 @@
 """Figures of all workers by way of the store that they share: published, and read back.
 
-    publish_stats("redis://…")            in each worker
-    resilient report redis://…            anywhere
+    resilient.configure(store="redis://…")    in each worker, or publish_stats("redis://…")
+    resilient report redis://…                anywhere
 
 What is published is what a dump would write to a log, line by line, compressed.
 """
 
 from __future__ import annotations
 
+import atexit
 import errno
-import json
+import math
+import threading
 import zlib
 from collections.abc import Callable, Iterator
 
@@ -19,17 +21,19 @@ from resilient.diagnostics.following import Parse, T
 from resilient.diagnostics.reports import dump_records
 from resilient.errors import ConfigurationError
 from resilient.registry import Registry, registry
+from resilient.sharing import opening
 from resilient.sharing.opening import Store, open_state, state_for
 from resilient.sharing.shared import SharedState
 from resilient.timing import clock
+
+EVERY = 10.0
+"""Seconds between two times that figures are published."""
 
 LIVES = 3_600.0
 """Seconds for which the figures of a worker that has ended are kept."""
 
 _MOST_BYTES = 64 << 20
 """Of one worker's figures; what a hostile one wrote must not fill the memory."""
-
-_encode = json.JSONEncoder(ensure_ascii=False, check_circular=False).encode
 
 
 class Publisher:
@@ -40,25 +44,40 @@ class Publisher:
         self._registry = registry
         self._every = every
         self._is_stopped = False
+        self._looked_at = -math.inf
         self._told: tuple[str, int, float] | None = None
         """By whom which figures were told last, and when (monotonic)."""
 
-    def start(self) -> None:
-        """Publish now and then, from the state's thread, instead of another one that does."""
-        before = _publishers.get(id(self.state))
+    def start(self, *, starts: bool = True) -> None:
+        """Publish now and then, from the state's thread, instead of another one that does.
+
+        starts: may that thread be started for this?
+        """
+        with _changing:
+            before = _publishers.get(id(self.state))
+            _publishers[id(self.state)] = self
         if before is not None:
             before.stop()
-        _publishers[id(self.state)] = self
-        self.state.in_step(self, self._every)
+        self.state.in_step(self, self._every, starts=starts)
+        atexit.unregister(_publish_last)
+        atexit.register(_publish_last)
 
     def stop(self) -> None:
         """Publish no more."""
         self._is_stopped = True
-        if _publishers.get(id(self.state)) is self:
-            del _publishers[id(self.state)]
+        with _changing:
+            if _publishers.get(id(self.state)) is self:
+                del _publishers[id(self.state)]
 
     def step(self) -> None:
-        """Publish, unless nothing has come since the last time."""
+        """Publish, unless it was not long ago: others hurry the steps."""
+        now = clock.monotonic()
+        if now - self._looked_at >= self._every / 2:
+            self._looked_at = now
+            self.publish()
+
+    def publish(self) -> None:
+        """Publish now, unless nothing has come since the last time."""
         if self._is_stopped:
             return
         records = list(dump_records(self._registry))
@@ -70,7 +89,7 @@ class Publisher:
             worker, before, at = self._told
             if (worker, before) == (self.state.worker, calls) and now - at < LIVES / 2:
                 return
-        lines = "\n".join(_encode({"resilient_stats": record}) for record in records)
+        lines = "\n".join([f'{{"resilient_stats":{record.json()}}}' for record in records])
         figures = zlib.compress(lines.encode("utf-8", "replace"), 1)
         if self.state.publish(figures, LIVES):
             self._told = (self.state.worker, calls, now)
@@ -79,11 +98,19 @@ class Publisher:
 _publishers: dict[int, Publisher] = {}
 """By the state that they publish to, which knows its members but does not keep them."""
 
+_by_default: Publisher | None = None
+"""The one that nobody asked for."""
+
+_changing = threading.Lock()  # guards both
+
 
 def publish_stats(
-    store: Store | None = None, every: options.Seconds = 10.0, registry: Registry = registry
+    store: Store | None = None, every: options.Seconds = EVERY, registry: Registry = registry
 ) -> Callable[[], None]:
     """Publish this worker's figures in a shared store, now and then; in forked children too.
+
+    In the store of `resilient.configure` they are published without it, every EVERY seconds, unless
+    that says `publish=False`.
 
     every: seconds. store: a URL or a store of `open_state`; None: the one of `resilient.configure`.
     Returns a function that ends it. `resilient report` and `resilient dashboard` take the store's
@@ -99,6 +126,35 @@ def publish_stats(
     publisher = Publisher(state, every, registry)
     publisher.start()
     return publisher.stop
+
+
+def publish_by_default() -> None:
+    """Publish in the default store from now on, whenever there is one that policies share in."""
+    opening.when_published(_use)
+
+
+def _use(state: SharedState | None) -> None:
+    global _by_default
+    with _changing:
+        former = _by_default
+        if former is not None and former.state is state:
+            return
+        # Who has asked for it by himself has said how often.
+        is_new = state is not None and id(state) not in _publishers
+        _by_default = Publisher(state, EVERY, registry) if state and is_new else None
+        started = _by_default
+    if former is not None:
+        former.stop()
+    if started is not None:
+        started.start(starts=False)
+
+
+def _publish_last() -> None:
+    """A job that is done in less than EVERY seconds has figures, too."""
+    for publisher in list(_publishers.values()):
+        # A store that nobody has used yet needs no file now.
+        if publisher.state.is_stepping:
+            publisher.publish()
 
 
 class SharedFigures:

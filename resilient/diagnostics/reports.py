@@ -13,7 +13,7 @@ from loguru import logger
 
 from resilient import options
 from resilient.diagnostics.costs import costs
-from resilient.diagnostics.dumps import records_of
+from resilient.diagnostics.dumping import records_of
 from resilient.diagnostics.logs import lines
 from resilient.diagnostics.masking import Clean, mask
 from resilient.diagnostics.states import states_or_none
@@ -40,9 +40,7 @@ def dump_records(registry: Registry) -> Iterator[Clean]:
 
 def _with_policies(registry: Registry) -> Iterator[dict[str, Any]]:
     """The figures of each function, with its policies' kinds and states."""
-    handles = {(service, name): handle for service, name, handle in registry.handles()}
-    for data in registry.each():
-        handle = handles.get((data["service"], data["function"]))
+    for data, handle in registry.each_with_handle():
         if handle is not None:
             states = states_or_none(handle)
             if states:

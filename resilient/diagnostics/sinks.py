@@ -7,7 +7,6 @@ that is left to fail there: formats are tried first, JSON is made here, a sink's
 from __future__ import annotations
 
 import inspect
-import json
 import logging
 import os
 import pickle
@@ -15,12 +14,13 @@ import re
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, TextIO
+from typing import Any, TextIO
 
 from loguru import logger
 
 from resilient.diagnostics.logs import context_of
-from resilient.diagnostics.masking import Clean, mask, masked
+from resilient.diagnostics.masked_records import as_json, masked_record, masked_text
+from resilient.diagnostics.masking import mask, masked
 from resilient.errors import ConfigurationError
 
 Sink = str | Path | TextIO | logging.Handler | Callable[[Any], Any]
@@ -29,8 +29,6 @@ _START = "<green>{time:YYYY-MM-DD HH:mm:ss.SSS}</green> | <level>{level: <8}</le
 _END = "\n{exception}"
 _PLACE = "<cyan>{name}</cyan>:<cyan>{function}</cyan>:<cyan>{line}</cyan> - "
 _FALLBACK = "{time} | {level} | {name}:{line} - {message}\n{exception}"
-# json.dumps would make an encoder for each line. What is masked can't hold itself.
-_encode = json.JSONEncoder(ensure_ascii=False, check_circular=False).encode
 _TAG = re.compile(r"[a-zA-Z_]\w*")
 
 # What loguru's `add` takes for any sink; the other options are a file's.
@@ -115,14 +113,6 @@ class Masked(str):
 
     __slots__ = ("record",)
     record: Mapping[str, Any]
-
-
-class MaskedError(NamedTuple):
-    """Stands in for `record["exception"]`: its text is masked, and its traceback is in the text."""
-
-    type: type[BaseException] | None
-    value: str
-    traceback: None = None
 
 
 class MaskingSink:
@@ -275,73 +265,3 @@ def _can_be_pickled(extra: Mapping[str, Any]) -> bool:
     except Exception:
         return False
     return True
-
-
-def masked_text(text: str, record: Mapping[str, Any]) -> str:
-    """The text of a record, or its message, without secrets; never raises.
-
-    The message of a dump is masked already, and may be long.
-    """
-    extra = record.get("extra")
-    dump = extra.get("resilient_stats") if type(extra) is dict else None
-    clean = getattr(dump, "text", "") if type(dump) is Clean else ""
-    if not clean or clean != record.get("message"):
-        return mask(text)
-    head, message, tail = text.partition(clean)
-    return f"{mask(head)}{message}{mask(tail)}"
-
-
-def masked_record(record: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy of loguru's record without secrets."""
-    return {
-        **record,
-        "message": masked_text(str(record["message"]), record),
-        "extra": masked(dict(record["extra"])),
-        "exception": _masked_error(record),
-    }
-
-
-def _masked_error(record: Mapping[str, Any]) -> MaskedError | None:
-    error = record["exception"]
-    return None if error is None else MaskedError(error.type, masked(str_of(error.value)))
-
-
-def str_of(value: object) -> str:
-    """The text of an exception, also of one that has none."""
-    try:
-        return str(value)
-    except Exception:
-        return f"<unprintable {type(value).__name__}>"
-
-
-def as_json(text: str, record: Mapping[str, Any]) -> str:
-    """The line that loguru's `serialize=True` gives, each text in it masked.
-
-    text: the line as it would be without `serialize`.
-    """
-    error = record["exception"]
-    parts = {
-        "elapsed": {"repr": str(record["elapsed"]), "seconds": record["elapsed"].total_seconds()},
-        "exception": error
-        and {
-            "type": None if error.type is None else error.type.__name__,
-            "value": mask(str_of(error.value)),
-            "traceback": bool(error.traceback),
-        },
-        "extra": masked(dict(record["extra"])),
-        "file": {"name": record["file"].name, "path": record["file"].path},
-        "function": record["function"],
-        "level": {
-            "icon": record["level"].icon,
-            "name": record["level"].name,
-            "no": record["level"].no,
-        },
-        "line": record["line"],
-        "message": masked_text(str(record["message"]), record),
-        "module": record["module"],
-        "name": record["name"],
-        "process": {"id": record["process"].id, "name": record["process"].name},
-        "thread": {"id": record["thread"].id, "name": record["thread"].name},
-        "time": {"repr": str(record["time"]), "timestamp": record["time"].timestamp()},
-    }
-    return _encode({"text": masked_text(text, record), "record": parts}) + "\n"

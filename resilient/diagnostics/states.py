@@ -24,9 +24,9 @@ def states_of(handle: Handle) -> dict[str, Any]:
     for policy in reversed(handle.policies):
         known: Any = policy
         if policy.kind == "breaker":
-            states["breaker"] = known.settings()["state"]
+            states["breaker"] = known.shown_state
         elif policy.kind == "throttled":
-            states["throttle"] = handle.throttle.plain()
+            states["throttle"] = known.figures(handle._target)["throttle"]
         elif policy.kind == "bulkhead":
             states["bulkhead"] = {
                 "limit": known.limit,

@@ -46,13 +46,20 @@ def saved_by(data: Mapping[str, Any]) -> tuple[int, float, int]:
 def sentence(data: Mapping[str, Any]) -> str:
     """What one function did, for a line in a log."""
     latency, policies = data["latency"], data.get("policies")
+    done = _doings(data["retries"], waited(data), data["hits"], refused(data), data["degraded"])
     said = (
-        f"{many(data['calls'], 'call')}, {share_ok(data)} ok, {data['retries']:,} retried, waited "
-        f"{duration(waited(data))}, {many(data['hits'], 'cache hit')}, {refused(data):,} refused, "
-        f"{many(data['degraded'], 'fallback')}, "
+        f"{many(data['calls'], 'call')}, {share_ok(data)} ok, {done}, "
         f"p50 {duration(latency['p50'])}, p95 {duration(latency['p95'])}"
     )
     return ", ".join((said, *standing(policies))) if policies else said
+
+
+@lru_cache(maxsize=256)  # most functions have done nothing of that
+def _doings(retries: int, seconds: float, hits: int, refusals: int, fallbacks: int) -> str:
+    return (
+        f"{retries:,} retried, waited {duration(seconds)}, {many(hits, 'cache hit')}, "
+        f"{refusals:,} refused, {many(fallbacks, 'fallback')}"
+    )
 
 
 def standing(policies: Mapping[str, Any]) -> list[str]:
@@ -131,7 +138,10 @@ def _sum(parts: Iterable[Mapping[str, float]]) -> dict[str, float]:
 
 def share_ok(data: Mapping[str, Any]) -> str:
     """The calls that ended well, in percent."""
-    share = 100 * data["outcomes"].get("ok", 0) / data["calls"] if data["calls"] else 0.0
+    well, calls = data["outcomes"].get("ok", 0), data["calls"]
+    if well == calls > 0:
+        return "100 %"
+    share = 100 * well / calls if calls else 0.0
     # 99.96 % is not all of them.
     share = min(share, 99.9) if share < 100 else share
     return f"{share:.1f} %" if share < 100 else "100 %"

@@ -75,7 +75,7 @@ def main() -> None:
         except (ImportError, RuntimeError) as error:
             print(f"import, memory and threads were not measured: {error}")
     if STATS in (options.only or [STATS]):
-        _print_stats(10 if options.fast else 40)
+        _print_stats(20 if options.fast else 80)
     if LEASES in (options.only or [LEASES]):
         _print_leases(3 if options.fast else 10)
     if LOADS in (options.only or [LOADS]):
@@ -156,12 +156,12 @@ def _print_footprint(rounds: int) -> None:
 
 
 def _print_stats(rounds: int) -> None:
-    print(f"\n{f'stats of {stats.FUNCTIONS:,} functions':43}{'ms':>7}{'half within':>15}{'aim':>8}")
+    title = f"stats of {stats.FUNCTIONS:,} functions, ms"
+    print(f"\n{title:43}{'best':>7}{'its CPU':>9}{'median':>8}{'aim':>8}")
     for cost in stats.milliseconds(rounds):
-        low, high = cost.spread
         print(
-            f"{cost.what:43}{cost.value:7.1f}{f'{low:.1f}-{high:.1f}':>15}"
-            f"{_aim(cost.value, cost.aim)}"
+            f"{cost.what:43}{cost.best:7.1f}{cost.cpu:9.1f}{cost.median:8.1f}"
+            f"{_aim(cost.best, cost.aim)}"
         )
     ratio = stats.ratio_while_dumped(rounds)
     print(

@@ -7,19 +7,21 @@ import random
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from statistics import median, quantiles
+from statistics import median
 
 from loguru import logger
 
-from resilient import retry, service
-from resilient.call import Call, Exchange, Outcome, Step, Target, Verdict
+from resilient import breaker, retry, service, throttled
 from resilient.diagnostics import dump_stats, log_to
-from resilient.registry import FunctionStats, Registry, registry
-from resilient.timing import BATCH
+from resilient.registry import registry
 
 FUNCTIONS = 1_000
+SERVICES = 20
+EARLIER, SINCE = 60, 3
+"""Calls of each function before the first round, and in each round."""
+
 THREADS = 16
 CALLS = 4_000
 """Of each thread, in one round."""
@@ -29,87 +31,75 @@ PAUSE = 0.1
 """Seconds between two dumps of SOME functions while threads run: a hundred times as often as
 anybody needs them."""
 
-_OUTCOMES = (
-    Outcome(Verdict.OK),
-    Outcome(Verdict.TRANSIENT, "503"),
-    Outcome(Verdict.TRANSIENT, "ConnectTimeout"),
-    Outcome(Verdict.THROTTLED, "429"),
-)
-
 
 @dataclass(frozen=True)
 class Cost:
-    """value: the median. spread: what half of the rounds lie between. All in milliseconds."""
+    """In milliseconds. best: the round that others disturbed least. median: of wall time."""
 
     what: str
-    value: float
-    spread: tuple[float, float]
+    best: float
+    cpu: float
+    median: float
     aim: float
 
 
-def called(functions: int) -> Registry:
-    """Functions with a few outcomes, hosts and kinds of steps each."""
-    made = Registry()
+Function = Callable[[float], float]
+
+
+def decorated(functions: int) -> list[Function]:
+    """Functions with policies of their own, and the figures of calls that took their time."""
     draw = random.Random(5)
+    made = []
     for number in range(functions):
-        stats = made.stats_of(f"service-{number % 20}", f"function_{number}")
+        function = _decorated(f"service-{number % SERVICES}", f"function_{number}")
+        figures = function.resilient.figures  # type: ignore[attr-defined]
         typical = draw.uniform(0.01, 0.5)
-        for outcome in _OUTCOMES:
-            _call(stats, outcome, number)
-        stats.durations += [typical * draw.lognormvariate(0, 0.3) for _ in range(40)]
-        stats.saved += [typical] * 3
-        stats.fold()
+        figures.durations += [typical * draw.lognormvariate(0, 0.3) for _ in range(EARLIER)]
+        figures.fold()
+        made.append(function)
     return made
 
 
-def _call(stats: FunctionStats, outcome: Outcome, number: int) -> None:
-    call = Call.of(Target(print, service=stats.service, name=stats.name))
-    exchanges = []
-    for host in ("api.example.com", "uploads.example.com", f"eu-{number}.example.com"):
-        exchange = Exchange("GET", host, 0.0)
-        exchange.elapsed = 0.01 * (1 + number % 7)
-        exchanges.append(exchange)
-    call.exchanges = exchanges
-    steps = [Step("retry", call.target.label, "again", {"waited": 0.5}, 0.0)]
-    if outcome.verdict is not Verdict.OK:
-        steps.append(Step("throttled", call.target.label, "waits", {"waited": 0.1}, 0.0))
-        call.outcome = outcome
-    call.steps = steps
-    stats.record(call)
+def _decorated(named: str, name: str) -> Function:
+    def work(seconds: float) -> float:
+        return seconds
+
+    work.__name__ = work.__qualname__ = name
+    throttle, protect = throttled("1000000/hour"), breaker()
+    return service(named)(retry(protect(throttle(work))))
 
 
 def milliseconds(rounds: int) -> list[Cost]:
-    """A snapshot, and a dump into a JSON log; each function has had some calls since the last."""
-    many = called(FUNCTIONS)
-    times: dict[str, list[float]] = {"a snapshot": [], "a dump into a JSON log": []}
-    jobs: list[Callable[[], object]] = [many.snapshot, lambda: dump_stats(many)]
+    """A snapshot, and a dump into a JSON log; all functions were called since the last one."""
+    functions = decorated(FUNCTIONS)
+    times: dict[str, list[tuple[float, float]]] = {"a snapshot": [], "a dump into a JSON log": []}
+    jobs: list[Callable[[], object]] = [registry.snapshot, dump_stats]
     logger.remove()  # loguru's own, on stderr
     with tempfile.TemporaryDirectory() as folder:
         sink = log_to(os.path.join(folder, "stats.log"), serialize=True)
         try:
             for turn in range(-1, rounds):
                 for what, job in zip(times, jobs, strict=True):
-                    _call_all(many)
-                    started = time.perf_counter()
+                    _call_all(functions)
+                    wall, cpu = time.perf_counter(), time.process_time()
                     job()
+                    took = time.perf_counter() - wall, time.process_time() - cpu
                     if turn >= 0:  # the first round warms up
-                        times[what].append(1e3 * (time.perf_counter() - started))
+                        times[what].append(took)
         finally:
             logger.remove(sink)
     return [_cost(what, times[what], aim) for what, aim in zip(times, (20, 100), strict=True)]
 
 
-def _call_all(many: Registry) -> None:
-    for data in many.snapshot()["functions"]:
-        stats = many.stats_of(data["service"], data["function"])
-        stats.durations += [data["latency"]["p50"]] * 3
-        if len(stats.durations) >= BATCH:
-            stats.fold()
+def _call_all(functions: Sequence[Function]) -> None:
+    for function in functions:
+        for _ in range(SINCE):
+            function(0.0)
 
 
-def _cost(what: str, times: list[float], aim: float) -> Cost:
-    low, _, high = quantiles(times, n=4)
-    return Cost(what, median(times), (low, high), aim)
+def _cost(what: str, times: Sequence[tuple[float, float]], aim: float) -> Cost:
+    walls, cpus = zip(*times, strict=True)
+    return Cost(what, 1e3 * min(walls), 1e3 * min(cpus), 1e3 * median(walls), aim)
 
 
 def ratio_while_dumped(rounds: int) -> float:
@@ -123,7 +113,8 @@ def ratio_while_dumped(rounds: int) -> float:
     def shared(number: int) -> int:
         return number
 
-    some = called(SOME)
+    registry.reset()  # or what was dumped before would be dumped again
+    some = decorated(SOME)
     ratios = []
     before = shared.resilient.stats()["calls"]
     logger.remove()  # loguru's own, on stderr
@@ -133,23 +124,24 @@ def ratio_while_dumped(rounds: int) -> float:
             for _ in range(rounds):
                 alone = _seconds(shared)
                 stopped = threading.Event()
-                dumper = threading.Thread(target=_dump_until, args=(stopped, some))
+                dumper = threading.Thread(target=_dump_until, args=(stopped,))
                 dumper.start()
                 ratios.append(_seconds(shared) / alone)
                 stopped.set()
                 dumper.join()
         finally:
             logger.remove(sink)
+    if len(registry.snapshot()["functions"]) != len(some) + 1:
+        raise AssertionError("other functions were dumped than those that were meant")
     counted = shared.resilient.stats()["calls"] - before
     if counted != 2 * rounds * THREADS * CALLS:
         raise AssertionError(f"{counted} calls were counted of {2 * rounds * THREADS * CALLS}")
     return median(ratios)
 
 
-def _dump_until(stopped: threading.Event, some: Registry) -> None:
+def _dump_until(stopped: threading.Event) -> None:
     while not stopped.wait(PAUSE):
-        dump_stats(registry)
-        dump_stats(some)
+        dump_stats()
 
 
 def _seconds(function: Callable[[int], object]) -> float:

@@ -6,12 +6,15 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from loguru import logger
 
 from resilient.diagnostics import dump_stats, log_to
-from resilient.diagnostics.dumps import MOST_FUNCTIONS, records_of, stats_in
+from resilient.diagnostics.dumping import records_of
+from resilient.diagnostics.dumps import MOST_FUNCTIONS, stats_in
 from resilient.diagnostics.masking import Clean, mask
-from resilient.registry import MOST_HOSTS, FunctionStats, Registry
+from resilient.registry import MOST_HOSTS, FunctionStats, Histogram, Registry
 from tests.diagnostics.dumped import dump_of, dump_of_many, line_of
 
 
@@ -86,9 +89,11 @@ def written(*functions: dict[str, Any]) -> list[Clean]:
     return list(records_of(PROCESS, functions))
 
 
-def figures_of(name: str = "repos", hosts: int = 0, **named: int) -> dict[str, Any]:
+def figures_of(
+    name: str = "repos", hosts: int = 0, buckets: int = 2, **named: int
+) -> dict[str, Any]:
     stats = FunctionStats("github", name)
-    stats.durations += [0.1, 0.2]
+    stats.durations += [0.1, 0.2] if buckets == 2 else [1e-5 * 1.05**n for n in range(buckets)]
     names = {f"{number}.example": 1 for number in range(hosts)}
     return {**stats.snapshot(), "exchanges": names, "errors": named}
 
@@ -101,12 +106,73 @@ def test_a_line_of_many_functions_is_read_back() -> None:
 
 
 def test_a_line_stays_below_what_collectors_cut() -> None:
-    for hosts in (0, 5, MOST_HOSTS):
-        records = written(*(figures_of(f"f{number}", hosts) for number in range(60)))
-        lines = [json.dumps({**record, "text": record.text, "message": record.text})
-                 for record in records]  # fmt: skip
-        assert max(map(len, lines)) < 15_000
-        assert sum(len(record["functions"]) for record in records) == 60
+    for hosts, buckets in ((0, 1), (0, 60), (0, 300), (5, 60), (MOST_HOSTS, 1)):
+        functions = [figures_of(f"f{number}", hosts, buckets) for number in range(60)]
+        file = io.StringIO()
+        sink = log_to(file, serialize=True)
+        for record in written(*functions):
+            logger.bind(resilient_stats=record).info("{}", record.text)
+        logger.remove(sink)
+        lines = file.getvalue().encode().splitlines()
+        assert max(map(len, lines)) < 16_384
+        assert sum(len(stats_in(line)) for line in lines) == 60
+
+
+def test_zeros_are_not_written_and_read_back_as_zeros() -> None:
+    data = figures_of()
+    (record,) = written(dict(data))
+    assert json.loads(record.json())["functions"] == [
+        {
+            "service": "github",
+            "function": "repos",
+            "calls": 2,
+            "outcomes": {"ok": 2},
+            "attempts": 2,
+            "latency": {**data["latency"], "buckets": {"-57": 1, "-40": 1}},
+        }
+    ]
+    (read,) = stats_in(line_of(json.loads(record.json())))
+    assert {name: read[name] for name in ("hits", "saved", "steps")} == {
+        "hits": 0,
+        "saved": 0.0,
+        "steps": {},
+    }
+    assert read["upstream"]["count"] == 0
+
+
+names = st.text(max_size=20)
+counts = st.dictionaries(names, st.integers(1, 10**9), max_size=4)
+
+
+@given(
+    names,
+    st.lists(st.floats(0, 1e5), min_size=1, max_size=30),
+    st.lists(st.floats(0, 1e5), max_size=9),
+    counts,
+    counts,
+)
+def test_what_is_written_as_json_is_what_the_record_holds(
+    name: str,
+    durations: list[float],
+    answered: list[float],
+    steps: dict[str, int],
+    errors: dict[str, int],
+) -> None:
+    upstream = Histogram()
+    upstream.add(answered)
+    figures = FunctionStats("github", name)
+    figures.durations += durations
+    data = {
+        **figures.snapshot(),
+        "upstream": upstream.snapshot(),
+        "steps": {**steps, "buckets": 1, '"buckets":null': 2},
+        "errors": errors,
+    }
+    (record,) = written(data)
+    shown = {name: value for name, value in record["functions"][0].items() if value}
+    if not answered:
+        del shown["upstream"]
+    assert json.loads(record.json()) == {**PROCESS, "functions": [shown]}
 
 
 def test_a_function_alone_is_told_of_without_a_heading() -> None:

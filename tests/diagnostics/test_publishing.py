@@ -4,16 +4,18 @@ import json
 import subprocess
 import sys
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from resilient import configure, throttled
 from resilient.cli import main
 from resilient.diagnostics import publish_stats
 from resilient.diagnostics.following import followers
 from resilient.diagnostics.merging import merged
-from resilient.diagnostics.publishing import LIVES, SharedFigures
+from resilient.diagnostics.publishing import EVERY, LIVES, SharedFigures, _publish_last
 from resilient.errors import ConfigurationError
 from resilient.registry import Registry
 from resilient.sharing.opening import open_state
@@ -58,21 +60,36 @@ def test_only_what_is_new_is_published_and_before_the_old_is_forgotten(
     monkeypatch.setattr(state, "publish", publish)
     publish_stats(state, registry=registry)
     durations = registry.stats_of("github", "repos").durations
-    state.step_now()
-    assert told == []
-    durations.append(0.1)
-    for _ in range(3):
+
+    def told_after(seconds: float) -> int:
+        clock.advance(seconds)
         state.step_now()
-    assert len(told) == 1
+        return len(told)
+
+    assert told_after(EVERY) == 0
     durations.append(0.1)
-    state.step_now()
-    assert len(told) == 2
-    clock.advance(LIVES / 2 + 1)
-    state.step_now()
-    assert len(told) == 3
+    assert [told_after(EVERY) for _ in range(3)] == [1, 1, 1]
+    durations.append(0.1)
+    assert told_after(EVERY) == 2
+    assert told_after(LIVES / 2 + 1) == 3
     state.worker = "a forked child"
+    assert told_after(EVERY) == 4
+
+
+def test_what_hurries_others_does_not_hurry_figures(
+    url: str, state: SharedState, busy: Registry, clock: FakeClock
+) -> None:
+    publish_stats(state, registry=busy)
+    source = SharedFigures(url)
     state.step_now()
-    assert len(told) == 4
+    assert calls_in(source) == [1_300, 4]
+    busy.stats_of("github", "repos").durations.append(0.1)
+    clock.advance(EVERY / 4)
+    state.step_now()
+    assert calls_in(source) == []
+    clock.advance(EVERY / 4)
+    state.step_now()
+    assert calls_in(source) == [1_301, 4]
 
 
 def test_what_was_ended_is_published_no_more(url: str, state: SharedState, busy: Registry) -> None:
@@ -84,12 +101,13 @@ def test_what_was_ended_is_published_no_more(url: str, state: SharedState, busy:
 
 
 def test_a_store_that_is_down_costs_nothing_and_is_told_of_once(
-    state: SharedState, busy: Registry, monkeypatch: pytest.MonkeyPatch
+    state: SharedState, busy: Registry, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answers = iter((False, True))
     monkeypatch.setattr(state, "publish", lambda figures, lives: next(answers))
     publish_stats(state, registry=busy)
     for _ in range(3):
+        clock.advance(EVERY)
         state.step_now()
     assert next(answers, None) is None
 
@@ -154,3 +172,112 @@ while not state.published() or state.worker not in state.published():
     assert report["processes"] == 2
     assert report["functions"][0]["calls"] == 2
     assert report["functions"][0]["costs"]["call"] > 0
+
+
+# Without being asked, in the store that is configured.
+
+
+@pytest.fixture
+def default(state: SharedState, busy: Registry, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What a worker finds whose operators have configured a store."""
+    monkeypatch.setattr("resilient.diagnostics.publishing.registry", busy)
+    configure(store=state)
+    yield
+    configure(store=None, publish=None)
+
+
+@pytest.mark.usefixtures("default")
+def test_a_configured_store_gets_the_figures_without_being_asked_for(
+    url: str, state: SharedState
+) -> None:
+    state.step_now()
+    assert calls_in(SharedFigures(url)) == [1_300, 4]
+
+
+@pytest.mark.usefixtures("default")
+def test_publishing_can_be_turned_off_and_on_from_outside(
+    url: str, state: SharedState, tmp_path: Path
+) -> None:
+    file = tmp_path / "resilient.toml"
+    file.write_text("publish = false\n")
+    configure(file=file)
+    state.step_now()
+    assert calls_in(SharedFigures(url)) == []
+    configure(file=None)
+    state.step_now()
+    assert calls_in(SharedFigures(url)) == [1_300, 4]
+
+
+@pytest.mark.usefixtures("default")
+def test_who_publishes_by_himself_says_how_often_and_when_it_ends(
+    url: str, state: SharedState, clock: FakeClock, registry: Registry
+) -> None:
+    stop = publish_stats(state, every=100, registry=registry)
+    configure(publish=False)
+    configure(publish=True)
+    state.step_now()
+    assert calls_in(SharedFigures(url)) == [1_300, 4]
+    stop()
+    registry.stats_of("github", "repos").durations.append(0.1)
+    clock.advance(100)
+    state.step_now()
+    assert calls_in(SharedFigures(url)) == [1_300, 4]
+
+
+@pytest.mark.usefixtures("default")
+def test_another_store_takes_the_place_of_the_first_one(
+    url: str, state: SharedState, tmp_path: Path
+) -> None:
+    other = open_state(f"sqlite:///{tmp_path}/other.db")
+    configure(store=other)
+    for one in (state, other):
+        one.step_now()
+    assert calls_in(SharedFigures(url)) == []
+    assert calls_in(SharedFigures(f"sqlite:///{tmp_path}/other.db")) == [1_300, 4]
+
+
+def test_a_store_that_nothing_is_shared_in_yet_gets_neither_a_thread_nor_a_file(
+    tmp_path: Path,
+) -> None:
+    state = open_state(f"sqlite:///{tmp_path}/state.db")
+    configure(store=state)
+    try:
+        assert not state.is_stepping
+        _publish_last()
+        assert list(tmp_path.iterdir()) == []
+
+        @throttled("1000/s")
+        def shared() -> None: ...
+
+        shared()
+        assert state.is_stepping
+    finally:
+        configure(store=None)
+        state.close()
+
+
+def test_a_short_job_and_a_forked_child_are_in_the_report(
+    url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = f"""
+import os, sys
+from resilient import configure, service, throttled
+
+configure(store={url!r})
+
+@service("github")
+@throttled("1000/s")
+def repos(): return 1
+
+repos()
+if os.fork() == 0:
+    repos()
+    repos()
+    sys.exit()
+assert os.wait()[1] == 0
+"""
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, timeout=60)
+    assert main(["report", url, "--format", "json"]) == 0
+    report: dict[str, Any] = json.loads(capsys.readouterr().out)
+    assert report["processes"] == 2
+    assert report["functions"][0]["calls"] == 3

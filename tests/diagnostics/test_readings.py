@@ -143,7 +143,8 @@ def test_a_policy_that_cannot_tell_its_state_costs_no_figures(
     def called() -> None: ...
 
     called()
-    monkeypatch.setattr(type(called.resilient.breaker), "settings", lambda _: 1 / 0)
+    broken = property(lambda _: 1 / 0)
+    monkeypatch.setattr(type(called.resilient.breaker), "shown_state", broken)
     reading = Reader(registry).read()
     assert reading[BREAKER] == {}
     assert reading[CALLS]["readings", "called", "ok"] == 1

@@ -35,7 +35,7 @@ def _masked(value: Any, depth: int, is_figure: bool, known: Known) -> Any:
         return value
     if isinstance(value, str):
         return known.masked(value, is_figure)
-    if type(value) is Clean:
+    if isinstance(value, Clean):
         return value
     is_figure = is_figure or isinstance(value, Figures)
     try:

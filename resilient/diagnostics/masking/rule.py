@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import string
 from collections.abc import Callable
@@ -23,8 +24,21 @@ class Clean(dict[str, Any]):
     text: what the line says that comes with it, masked too.
     """
 
-    __slots__ = ("text",)
+    __slots__ = ("_json", "text")
     text: str
+    _json: str
+
+    def json(self) -> str:
+        """The same as JSON, made once for all that want it."""
+        try:
+            return self._json
+        except AttributeError:
+            self._json = made = self.encoded()
+            return made
+
+    def encoded(self) -> str:
+        """The same, made anew."""
+        return json.dumps(self, ensure_ascii=False)
 
 
 class Rule(NamedTuple):
