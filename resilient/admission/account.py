@@ -111,6 +111,11 @@ class Account:
         """Is there nothing that the store has to hear of?"""
         return not (self.leases.holds or self.spent or self.words)
 
+    @property
+    def is_at_rest(self) -> bool:
+        """Is nothing under way that the store will have to hear of?"""
+        return self.asking is None and self.is_settled and not self.outage.is_on
+
     # Slots.
 
     def fades_in(self, now: float) -> float:
@@ -197,7 +202,10 @@ class Account:
         self.leases = leases
         self.asked = question.asked
         is_lost, self.born = bool(self.born) and grant.born != self.born, grant.born
-        if self.outage.is_on or is_lost:
+        if is_lost:
+            # What others did it learns from them, a moment later.
+            self.outage.begin(self._logs, answered)
+        if self.outage.is_on:
             self.outage.end(answered)
         # Those who don't know yet that the store is back are workers all the same.
         least = self.workers if self.outage.caps(answered) else 1

@@ -116,13 +116,16 @@ class AdmissionLog:
     def free(self) -> int:
         """How many slots nobody has taken, or has brought back long enough ago."""
         now = clock.monotonic()
-        early = sum(at <= now for at in self._early.copy())
-        return self._left() + bisect.bisect_right(self._free_at.copy(), now) + early
+        early = sum(at <= now for at in self._early.copy()) if self._early else 0
+        return self._left() + self._done_by(now) + early
 
     @property
     def full_at(self) -> float:
         """When all slots that were brought back are free (monotonic seconds)."""
-        newest = list(itertools.islice(reversed(self._free_at.copy()), 1))
+        try:
+            newest = [self._free_at[-1]]
+        except IndexError:
+            newest = []
         return max(newest + self._early, default=clock.monotonic())
 
     def newest(self, count: int) -> list[float]:
@@ -159,6 +162,13 @@ class AdmissionLog:
             return min(early, self._free_at[0])
         except IndexError:
             return early
+
+    def _done_by(self, moment: float) -> int:
+        """How many slots were brought back that are free at a moment."""
+        try:
+            return bisect.bisect_right(self._free_at, moment)
+        except IndexError:  # others take some meanwhile
+            return bisect.bisect_right(self._free_at.copy(), moment)
 
     def _left(self) -> int:
         return operator.length_hint(self._fresh)

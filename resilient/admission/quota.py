@@ -213,6 +213,8 @@ class Quota:
 
     def binding(self, who: str, now: float) -> Bucket | None:
         """The vendor's quota that will hold this function back first."""
+        if not self.buckets.all:
+            return None
         with self._lock:
             return self.buckets.binding(who, now)
 

@@ -32,6 +32,10 @@ from resilient.timing import clock
 AGAIN = 1.0
 """Seconds after which a caller who was refused for the store's sake may come back."""
 
+LOOK_FOR_LOSS = 2.0
+"""Seconds after which one in a process looks whether the store has forgotten everything: sooner
+than workers who know that use more than their share."""
+
 _TRIES = 8
 """How often one look asks, while others are faster to take what was given."""
 
@@ -51,7 +55,7 @@ class SharedQuota(Quota):
     the store? Otherwise each worker goes on with its share of the rates.
     """
 
-    __slots__ = ("__weakref__", "_account", "_is_met", "_refuses", "_state", "name")
+    __slots__ = ("__weakref__", "_account", "_is_met", "_losses", "_refuses", "_state", "name")
 
     def __init__(
         self,
@@ -79,6 +83,7 @@ class SharedQuota(Quota):
         self._refuses = refuses
         self._account = Account(self.logs, state.worker)
         self._is_met = False
+        self._losses = state.losses
 
     @property
     def is_idle(self) -> bool:
@@ -164,7 +169,7 @@ class SharedQuota(Quota):
                 self._account.is_pressing |= is_pressing
             self._keep_in_step()
         if is_pressing:
-            self._state.hurry()
+            self._state.hurry(self)
         return news
 
     # Asking the store, without a lock.
@@ -173,7 +178,9 @@ class SharedQuota(Quota):
         """Tell the store what is new, and hear what others have told; see SharedState.in_step."""
         now = clock.monotonic()
         with self._lock:
-            if not self._account.has_business(len(self.line.waiting), now):
+            has_business = self._account.has_business(len(self.line.waiting), now)
+            if not (has_business or self._looks_for_loss_locked(now)):
+                self._rest_locked()
                 return
             question = self._question_locked(None, now)
         self._ask(question)
@@ -185,12 +192,13 @@ class SharedQuota(Quota):
         """
         grant = None
         heard: list[tuple[News, Answer]] = []
+        losses = self._state.losses
         try:
             self._keep_in_step()
             grant = self._state.trade(question.ask)
         finally:
             try:
-                heard = self._heed(question, grant)
+                heard = self._heed(question, grant, losses)
             finally:
                 with self._lock:
                     self._account.asking = None
@@ -204,7 +212,9 @@ class SharedQuota(Quota):
             raise StoreOutOfReach
         return grant is not None
 
-    def _heed(self, question: Question, grant: Grant | None) -> list[tuple[News, Answer]]:
+    def _heed(
+        self, question: Question, grant: Grant | None, losses: int
+    ) -> list[tuple[News, Answer]]:
         """Take what was given, before anybody asks again; what is new for people."""
         now = clock.monotonic()
         if grant is None:
@@ -212,11 +222,18 @@ class SharedQuota(Quota):
                 self._account.fail(question, now)
             return []
         with self._lock:
+            known = self._account.born
             until = self._account.heed(question, grant, now)
+            is_lost = known not in ("", grant.born)
             heard = []
             if self._pause_locked(until, now):
                 heard = [(News("paused", until - now), Answer("", "", now, now, True, None))]
             self._guard_locked()
+        self._state.looked_at = now
+        if is_lost:
+            self._state.note_loss(losses)
+            losses = self._state.losses
+        self._losses = losses
         for word in grant.words:
             answer = answer_in(word, self._account.me, now)
             if answer is not None:
@@ -229,6 +246,25 @@ class SharedQuota(Quota):
             self._state.in_step(self, self._account.every)
 
     # All below with the lock held.
+
+    def _rest_locked(self) -> None:
+        """Step slowly until the next question: of many keys, few are in use at a time."""
+        if self._is_met and self._account.is_at_rest:
+            self._is_met = False
+            self._state.in_step(self, LOOK_FOR_LOSS)
+
+    def _looks_for_loss_locked(self, now: float) -> bool:
+        """Does somebody have to look whether the store still knows what this worker has done?
+
+        Else others would be given the same again, once the store is emptied or started anew.
+        """
+        account = self._account
+        if account.asking is not None or not account.born or account.outage.is_on:
+            return False
+        is_news = self._losses != self._state.losses
+        if not is_news and now - max(account.asked, self._state.looked_at) < LOOK_FOR_LOSS:
+            return False
+        return not all(log.is_idle(now) for log in self.logs)
 
     def _lacks_slots_locked(self, permit: Permit, now: float) -> float | None:
         """Seconds until there are slots for a permit; None if only the store can tell."""
@@ -272,6 +308,10 @@ class SharedQuota(Quota):
         ahead = demand.ahead(permit.cost, now)
         if self._spread or self._reserve or self._is_tight_locked(permit.who, now):
             ahead = 0
+        if ahead:
+            # What is leased is refused to others: of little there is left, only a little.
+            share = min((log.free for log in self.logs), default=0) // (4 * self._account.workers)
+            ahead = min(ahead, max(demand.wanted, share))
         return ask._replace(
             want=permit.cost - len(self._account.leases.slots) + ahead,
             whole=permit.cost > 1,

@@ -48,22 +48,24 @@ class ThrottleView(NamedTuple):
 
     def plain(self) -> dict[str, Any]:
         """The same as plain data, times as Unix seconds."""
-        # One by one: a dump asks this of every function.
-        return {
-            "limit": self.limit,
-            "remaining": self.remaining,
-            "resets_at": self.resets_at and self.resets_at.timestamp(),
-            "waiting": self.waiting,
-            "paused_until": self.paused_until and self.paused_until.timestamp(),
-            "slowed_to": self.slowed_to,
-        }
+        moments = {"resets_at": self.resets_at, "paused_until": self.paused_until}
+        return self._asdict() | {name: at and at.timestamp() for name, at in moments.items()}
 
 
 def view_of(quotas: Sequence[Quota], who: str, waiting: int) -> ThrottleView:
     """The view of the quota with the least left."""
+    plain = plain_view_of(quotas, who, waiting)
+    moments = {name: _moment(plain[name]) for name in ("resets_at", "paused_until")}
+    return ThrottleView(**(plain | moments))
+
+
+def plain_view_of(quotas: Sequence[Quota], who: str, waiting: int) -> dict[str, Any]:
+    """As of ThrottleView.plain, without the way there: a dump asks this of every function."""
     now = clock.monotonic()
+    if len(quotas) == 1:
+        return _view(quotas[0], who, waiting, now)
     views = [_view(quota, who, waiting, now) for quota in quotas]
-    return min(views, key=lambda view: math.inf if view.remaining is None else view.remaining)
+    return min(views, key=lambda view: math.inf if view["remaining"] is None else view["remaining"])
 
 
 def told_of(news: News, answer: Answer, *, observes: bool) -> tuple[str, str, Mapping[str, Any]]:
@@ -121,7 +123,7 @@ def _reason(quota: Quota, permit: Permit) -> str:
     return ""
 
 
-def _view(quota: Quota, who: str, waiting: int, now: float) -> ThrottleView:
+def _view(quota: Quota, who: str, waiting: int, now: float) -> dict[str, Any]:
     bucket = quota.binding(who, now)
     limit: float | None = None
     remaining: float | None = None
@@ -129,23 +131,27 @@ def _view(quota: Quota, who: str, waiting: int, now: float) -> ThrottleView:
     if bucket is not None:
         limit, remaining, resets_at = bucket.limit, bucket.left, bucket.resets_at
     elif quota.logs:
-        left = [(log.free, log) for log in quota.logs]
-        remaining, log = min(left, key=lambda pair: pair[0] / pair[1].rate.calls)
+        log, remaining = quota.logs[0], quota.logs[0].free
+        for other in quota.logs[1:]:
+            left = other.free
+            if left / other.rate.calls < remaining / log.rate.calls:
+                log, remaining = other, left
         limit = log.rate.calls
         resets_at = log.full_at if remaining < limit else None
     cubic = quota.cubic
-    return ThrottleView(
-        limit=limit,
-        remaining=remaining,
-        resets_at=None if resets_at is None else _moment(resets_at, now),
-        waiting=waiting,
-        paused_until=_moment(quota.paused_until, now) if quota.paused_until > now else None,
-        slowed_to=None if cubic is None else cubic.rate(now),
-    )
+    since_epoch = clock.time() - now
+    return {
+        "limit": limit,
+        "remaining": remaining,
+        "resets_at": None if resets_at is None else since_epoch + resets_at,
+        "waiting": waiting,
+        "paused_until": since_epoch + quota.paused_until if quota.paused_until > now else None,
+        "slowed_to": None if cubic is None else cubic.rate(now),
+    }
 
 
-def _moment(at: float, now: float) -> datetime:
-    return datetime.fromtimestamp(clock.time() + at - now, timezone.utc)
+def _moment(at: float | None) -> datetime | None:
+    return None if at is None else datetime.fromtimestamp(at, timezone.utc)
 
 
 def _until(seconds: float) -> str:

@@ -132,7 +132,12 @@ class Breaker(Policy, SharingBreaker):  # type: ignore[misc]  # __call__ and __i
             shown |= {"slow_call": health.slow_call, "slow_rate": health.slow_rate}
         if self._mirror is not None:
             shown |= {"shared": self.shared, "store": self._mirror.state.label}
-        return shown | {"state": self._forced or self.current_state}
+        return shown | {"state": self.shown_state}
+
+    @property
+    def shown_state(self) -> str:
+        """The state, or what an operator has made of it: "isolated", "disabled"."""
+        return self._forced or self.current_state
 
     def bundled(self, service: str | None) -> None:
         self._shared_name.bundle(service)

@@ -6,7 +6,7 @@ requests they send, and let it hear the vendor's answers.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, ParamSpec, TypeVar, overload
 
 from resilient import options
@@ -20,7 +20,7 @@ from resilient.admission.permit import Permit
 from resilient.admission.quota import Quota
 from resilient.admission.rates import rates_of
 from resilient.admission.shared_quota import SharedQuota
-from resilient.admission.telling import ThrottleView, told_of, view_of
+from resilient.admission.telling import ThrottleView, plain_view_of, told_of, view_of
 from resilient.call import FINE, Call, Exchange, Gate, Target
 from resilient.errors import ConfigurationError
 from resilient.options import Seconds
@@ -132,14 +132,18 @@ class Throttled(Policy, Gate):
     @property
     def waiting(self) -> int:
         """How many calls wait now, over all keys."""
-        return sum(len(quota.line.waiting) for quota in self._all_quotas())
+        return sum([len(quota.line.waiting) for quota in self._all_quotas()])
 
     def view_of(self, target: Target) -> ThrottleView:
         """What a function's throttle knows now; of several keys, the one with the least left."""
-        return view_of(self._keyed.all() or [self._quota], target.label, self.waiting)
+        return view_of(self._spent(), target.label, self.waiting)
 
     def figures(self, target: Target) -> Mapping[str, object]:
-        return {"throttle": self.view_of(target).plain()}
+        return {"throttle": plain_view_of(self._spent(), target.label, self.waiting)}
+
+    def _spent(self) -> Sequence[Quota]:
+        """Those that callers spend."""
+        return (self._key is not None and self._keyed.all()) or [self._quota]
 
     def bind(self, proceed: Handler, target: Target) -> Handler:
         if self not in target.gates:
@@ -316,7 +320,7 @@ class Throttled(Policy, Gate):
             self._quota.name = self._quota.name or self._shared_as
 
     def _all_quotas(self) -> list[Quota]:
-        return [self._quota, *self._keyed.all()]
+        return [self._quota] if self._key is None else [self._quota, *self._keyed.all()]
 
 
 @overload

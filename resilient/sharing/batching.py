@@ -68,7 +68,7 @@ class Batch(Generic[Report, View]):
             if state is None or (now - self._hurried_at < HURRY and not is_urgent):
                 return
             self._hurried_at = now
-        state.hurry()
+        state.hurry(self)
 
     def step(self) -> None:
         """Ask once for all."""

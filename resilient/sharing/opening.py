@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import weakref
+from collections.abc import Callable
 
 from resilient import options
 from resilient.errors import ConfigurationError
@@ -20,12 +21,18 @@ REMEDY = (
 Store = str | SharedState
 """A store as users give it."""
 
-# Guards both below.
+Hear = Callable[[SharedState | None], object]
+
+# Guards the two below.
 _lock = threading.Lock()
 _open: weakref.WeakValueDictionary[tuple[str, float, str], SharedState] = (
     weakref.WeakValueDictionary()
 )
 _default: SharedState | None = None
+
+# Replaced as a whole.
+_hears: Hear | None = None
+_is_published = True
 
 
 def open_state(
@@ -73,6 +80,30 @@ def set_default(store: Store | None) -> None:
     state = None if store is None else state_for(store, "configure(store)")
     with _lock:
         _default = state
+    _tell()
+
+
+def when_published(hear: Hear | None) -> None:
+    """Let one hear, now and after each change, in which store figures are to be published, if any.
+
+    That is the default one, unless the configuration says otherwise. None ends it.
+    """
+    global _hears
+    _hears = hear
+    _tell()
+
+
+def let_publish(is_published: bool) -> None:
+    """Are figures to be published in the default store?"""
+    global _is_published
+    if _is_published != is_published:
+        _is_published = is_published
+        _tell()
+
+
+def _tell() -> None:
+    if _hears is not None:
+        _hears(_default if _is_published else None)
 
 
 def default_state() -> SharedState | None:

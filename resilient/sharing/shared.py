@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import secrets
 import socket
 import threading
 import weakref
 from collections.abc import Callable, Mapping, Sequence
-from typing import ParamSpec, Protocol, TypeVar
+from typing import ParamSpec, TypeVar
 
-from resilient.call import listeners
 from resilient.forking import keep_forkable
 from resilient.sharing.protocol import StateStore
 from resilient.sharing.shapes import (
@@ -23,6 +23,7 @@ from resilient.sharing.shapes import (
     Grant,
     Probe,
 )
+from resilient.sharing.stepping import InStep, Members
 from resilient.stores.bytes_store import StoreFailed
 from resilient.stores.guard import Guard
 from resilient.ticking import Ticker
@@ -35,30 +36,26 @@ STEP = 0.1
 """Seconds between the steps of those who keep in step, unless they say otherwise."""
 
 
-class InStep(Protocol):
-    """What tells and asks the store behind the callers' backs."""
-
-    def step(self) -> None:
-        """Tell what is new here, and hear what is new elsewhere."""
-
-
 class SharedState:
     """See StateStore. None instead of an answer: the store is down, or was not asked since it was
     down a moment ago. Nothing is raised, and nothing takes longer than `bound` seconds, or twice
     that where it first has to connect.
 
     returns: how often it came back after it had been down; by then others, or a server that was
-    started anew, may have forgotten what was told before.
+    started anew, may have forgotten what was told before. losses: how often it was found that it
+    has. looked_at: when somebody looked last (monotonic); both are for those who keep in step.
     """
 
     def __init__(self, raw: StateStore, bound: float) -> None:
         self.label = raw.label
         self.bound = bound
         self.returns = 0
+        self.losses = 0
+        self.looked_at = -math.inf
         self.worker = _new_worker()
         self._raw = raw
         self._guard = _StateGuard(raw.label, "shared state")
-        self._members = _Members(raw.label)
+        self._members = Members(raw.label)
         self._ticker = Ticker(_weakly(self), STEP, "resilient-sharing")
         # Or its thread would keep it for ever.
         weakref.finalize(self, self._ticker.stop).atexit = False
@@ -121,15 +118,31 @@ class SharedState:
 
     # Behind the callers' backs.
 
-    def in_step(self, member: InStep, every: float = STEP) -> None:
-        """Call `member.step()` about every so many seconds, as long as somebody else keeps it."""
+    @property
+    def is_stepping(self) -> bool:
+        """Is there a thread that takes steps?"""
+        return self._ticker.is_running
+
+    def in_step(self, member: InStep, every: float = STEP, *, starts: bool = True) -> None:
+        """Call `member.step()` about every so many seconds, as long as somebody else keeps it.
+
+        A member that says so again steps faster or slower from then on.
+        starts: may a thread be started for it? Else it waits until there is one for others.
+        """
         self._members.add(member, every)
-        if _is_time_real():
+        if starts and _is_time_real():
             self._ticker.start()
 
-    def hurry(self) -> None:
-        """Let everybody take a step at once."""
-        self._members.hurry()
+    def note_loss(self, known: int) -> None:
+        """What was told is gone, found by a question from when there were `known` losses."""
+        # Whoever asks because of a loss finds the same one.
+        if known == self.losses:
+            self.losses += 1
+            self.hurry()
+
+    def hurry(self, member: InStep | None = None) -> None:
+        """Let a member take a step at once, or everybody."""
+        self._members.hurry(member)
         self._ticker.hurry()
 
     def step_now(self) -> None:
@@ -140,6 +153,7 @@ class SharedState:
     def renew_in_child(self) -> None:
         """A forked child is a worker of its own."""
         self.worker = _new_worker()
+        self._members.renew_in_child()
         self._raw.renew_in_child()
 
     def _published(self, figures: bytes, lives: float) -> bool:
@@ -185,47 +199,6 @@ class _StateGuard(Guard):
     LONGEST = 2.0
 
     __slots__ = ()
-
-
-class _Members:
-    """Who keeps in step. `_lock` guards `_due`: when each one's next step is (monotonic)."""
-
-    def __init__(self, label: str) -> None:
-        self._label = label
-        self._lock = threading.Lock()
-        self._due: dict[weakref.ref[InStep], tuple[float, float]] = {}
-        self._errors = 0
-
-    def add(self, member: InStep, every: float) -> None:
-        with self._lock:
-            self._due[weakref.ref(member)] = (clock.monotonic() + every, every)
-
-    def hurry(self) -> None:
-        with self._lock:
-            self._due = {member: (0.0, every) for member, (_, every) in self._due.items()}
-
-    def step(self) -> None:
-        for member in self._now_due():
-            try:
-                member.step()
-            except Exception as error:
-                self._errors += 1
-                if self._errors == 1:
-                    text = f"a step of its shared state raised {type(error).__name__} (told once)"
-                    listeners.announce("degraded", self._label, text)
-
-    def _now_due(self) -> list[InStep]:
-        now = clock.monotonic()
-        found: list[InStep] = []
-        with self._lock:
-            for key, (due, every) in list(self._due.items()):
-                member = key()
-                if member is None:
-                    del self._due[key]
-                elif due <= now + every / 2:
-                    self._due[key] = (now + every, every)
-                    found.append(member)
-        return found
 
 
 def _new_worker() -> str:

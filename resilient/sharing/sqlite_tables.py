@@ -31,18 +31,19 @@ def prepare(db: sqlite3.Connection) -> float:
     for statement in _TABLES:
         db.execute(statement)
     boot = boot_of_this_machine()
-    ask = "SELECT ahead FROM shared_clock WHERE boot = ?"
-    rows = db.execute(ask, (boot,)).fetchall()
-    if not rows:
+    ahead = _clock_of(db, boot)
+    if ahead is None:
         db.execute("BEGIN IMMEDIATE")
         try:
-            rows = db.execute(ask, (boot,)).fetchall() or [(_set_clock(db, boot),)]
+            ahead = _clock_of(db, boot)
+            if ahead is None:
+                ahead = _set_clock(db, boot)
             db.execute("COMMIT")
         except BaseException:
             if db.in_transaction:
                 db.execute("ROLLBACK")
             raise
-    return float(rows[0][0])
+    return ahead
 
 
 def boot_of_this_machine() -> str:
@@ -53,12 +54,27 @@ def boot_of_this_machine() -> str:
         return f"{(clock.time() - clock.monotonic()) / 600:.0f}"
 
 
+_LATEST = 10 * 365 * 86_400.0
+"""Seconds by which no clock is wrong."""
+
 _LINUX = Path("/proc/sys/kernel/random/boot_id")
 
 
+def _clock_of(db: sqlite3.Connection, boot: str) -> float | None:
+    """How far it is ahead; None if nobody has set it, or not to a moment of these times."""
+    rows = db.execute("SELECT ahead FROM shared_clock WHERE boot = ?", (boot,)).fetchall()
+    if not rows or not isinstance(rows[0][0], float):
+        return None
+    latest = clock.time() - clock.monotonic() + _LATEST
+    return rows[0][0] if -_LATEST < rows[0][0] < latest else None
+
+
 def _set_clock(db: sqlite3.Connection, boot: str) -> float:
-    ((newest,),) = db.execute("SELECT max(kept) FROM shared").fetchall()
-    ahead = max(clock.time(), newest or 0.0) - clock.monotonic()
+    now = clock.time()
+    # Texts, and moments that nobody has kept, are none of ours.
+    newest = "SELECT max(kept) FROM shared WHERE kept < ?"
+    ((kept,),) = db.execute(newest, (now + _LATEST,)).fetchall()
+    ahead = max(now, kept or 0.0) - clock.monotonic()
     db.execute("DELETE FROM shared_clock")
     db.execute("INSERT INTO shared_clock VALUES (?, ?)", (boot, ahead))
     return ahead

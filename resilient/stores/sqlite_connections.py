@@ -117,11 +117,12 @@ class Connections:
     def write_one(self, statement: str, values: Sequence[object]) -> int:
         """Change rows by one statement, a transaction by itself; how many it has changed.
 
-        It takes the short way, as look_up does, for those who write often.
+        It takes the short way, as look_up does, for those who write often; but it sees at once that
+        the file was replaced, since others may write to the new one.
         """
         try:
             self._take_turn()
-            connection = self._borrow()
+            connection = self._borrow(look=True)
             try:
                 changed = connection.db.execute(statement, values).rowcount
             except sqlite3.Error as error:

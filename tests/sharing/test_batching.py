@@ -119,7 +119,7 @@ def test_steps_that_are_asked_for_early_come_no_closer_than_they_may(
     state: SharedState, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hurried: list[float] = []
-    monkeypatch.setattr(state, "hurry", lambda: hurried.append(clock.monotonic()))
+    monkeypatch.setattr(state, "hurry", lambda member: hurried.append(clock.monotonic()))
     batch = budgets_of(state)
     for _ in range(100):
         batch.hurry()
