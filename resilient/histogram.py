@@ -25,6 +25,9 @@ _INDEXES = [*range(_LOWEST, _HIGHEST + 1)]
 _TOLD = (0.5, 0.95, 0.99)
 _NONE = (0.0, 0.0, 0.0)
 
+_NEAR = 16
+"""Buckets that are looked at before all of them are put in order, which costs as much."""
+
 _FEW = 8
 """Durations that are counted faster one by one than sorted."""
 
@@ -52,16 +55,15 @@ class Histogram:
         have no call between two snapshots."""
         self._told_at = 0
         self._marks: list[int] = []
-        """In which bucket each of these quantiles lies, and how many durations lie below it: a few
-        more seldom change the bucket. Empty if it is not known."""
+        """For each of these quantiles its bucket, and how many durations lie below that: with the
+        next snapshot it is there or nearby. Empty if it is not known."""
 
     def add(self, durations: list[float]) -> None:
         """Count durations in seconds; what is under a nanosecond counts as one."""
         if not durations:
             return
-        buckets, count = self.buckets, len(durations)
+        buckets, marks, count = self.buckets, self._marks, len(durations)
         if count <= _FEW:
-            marks = self._marks
             for duration in durations:
                 index = _INDEXES[bisect_left(_BOUNDS, duration)]
                 buckets[index] += 1
@@ -82,12 +84,13 @@ class Histogram:
                 buckets[_INDEXES[place]] += end - start
                 start = end
             largest = ordered[-1]
-            self._marks = []
+            for place in range(0, len(marks), 2):
+                lowest = marks[place] - _LOWEST
+                marks[place + 1] += bisect_right(ordered, _BOUNDS[lowest - 1]) if lowest else 0
         self.count += count
         self.total += math.fsum(durations)
         if largest > self.largest:
             self.largest = largest
-            self._marks = []
 
     def merge(self, other: Histogram) -> None:
         """Add the other's figures to these; the same as if all had been added here."""
@@ -146,16 +149,27 @@ class Histogram:
         largest = self.largest
         return [min(_middle(index), largest) for index in places[::2]]
 
-    def _has_moved(self) -> bool:
-        """Have the told quantiles left their buckets?"""
-        marks, last, buckets = self._marks, self.count - 1, self.buckets
+    def _follow(self) -> bool:
+        """Let the marks follow their quantiles; False if one of these is not nearby."""
+        marks, last, count_of = self._marks, self.count - 1, self.buckets.get
         if not marks:
-            return True
+            return False
         for place, share in enumerate(_TOLD):
-            below = marks[2 * place + 1]
-            if not below <= share * last < below + buckets[marks[2 * place]]:
-                return True
-        return False
+            rank, index, below = share * last, marks[2 * place], marks[2 * place + 1]
+            for _ in range(_NEAR):
+                here = count_of(index, 0)
+                if rank < below:
+                    index -= 1
+                    below -= count_of(index, 0)
+                elif rank >= below + here:
+                    index += 1
+                    below += here
+                else:
+                    break
+            else:
+                return False
+            marks[2 * place : 2 * place + 2] = index, below
+        return True
 
     def spread(self, bounds: Sequence[float]) -> list[int]:
         """How many durations lie within each of some ascending bounds, but beyond the one before.
@@ -171,9 +185,9 @@ class Histogram:
         """Plain data: count, and mean, p50, p95, p99, max in seconds; buckets by index."""
         if self.count != self._told_at:
             self._told_at = self.count
-            if self._has_moved():
+            if not self._follow():
                 self._marks = self._places(_TOLD) if self.count else []
-                self._told = self._at(self._marks) or _NONE
+            self._told = self._at(self._marks) or _NONE
         p50, p95, p99 = self._told
         return {
             "count": self.count,

@@ -18,9 +18,10 @@ def inherit(new: Quota, old: Quota) -> None:
     now = clock.monotonic()
     if old.paused_until > now:
         new.pause(old.paused_until - now)
-    if isinstance(new, SharedQuota):
-        return  # the store has counted it, or counts from now on
+    if isinstance(new, SharedQuota) and isinstance(old, SharedQuota) and new.is_in_store_of(old):
+        return  # the store has counted it
     running = max((log.running for log in old.logs), default=0)
+    longest: list[float] = []
     for log in new.logs:
         period = log.rate.period
         # Of the former rates, the one that remembers most of what this one counts.
@@ -29,13 +30,21 @@ def inherit(new: Quota, old: Quota) -> None:
         # One that was in use before has handed these over itself; rounded, since each way adds and
         # subtracts a period.
         own = Counter(round(moment, 6) for moment in log.since(now))
+        missing: list[float] = []
         for moment in [*done, *[now] * running]:
             if own[round(moment, 6)] > 0:
                 own[round(moment, 6)] -= 1
-                continue
+            else:
+                missing.append(moment)
+        longest = max(longest, missing, key=len)
+        if isinstance(new, SharedQuota):
+            continue
+        for moment in missing:
             if log.take(now):
                 break
             log.give(moment + period)
+    if isinstance(new, SharedQuota):
+        new.note_spent(longest)
 
 
 def inherit_all(new: KeyedQuotas, old: KeyedQuotas) -> None:

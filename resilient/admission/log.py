@@ -166,8 +166,10 @@ class AdmissionLog:
     def _done_by(self, moment: float) -> int:
         """How many slots were brought back that are free at a moment."""
         try:
+            if self._free_at[0] > moment:
+                return 0
             return bisect.bisect_right(self._free_at, moment)
-        except IndexError:  # others take some meanwhile
+        except IndexError:  # there are none, or others take some meanwhile
             return bisect.bisect_right(self._free_at.copy(), moment)
 
     def _left(self) -> int:

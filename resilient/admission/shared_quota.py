@@ -154,6 +154,16 @@ class SharedQuota(Quota):
                 return max(wait, slots[last - 1] - now)
             return wait if account.outage.is_on else max(wait, account.demand.at_least(permit, now))
 
+    def is_in_store_of(self, other: SharedQuota) -> bool:
+        """Does the same store count what goes by the other one?"""
+        return self._state is other._state
+
+    def note_spent(self, moments: Sequence[float]) -> None:
+        """Tell the store of requests that it has not counted: when they were over (monotonic)."""
+        with self._lock:
+            for moment in moments:
+                self._account.spent.add(moment)
+
     def renew_in_child(self) -> None:
         super().renew_in_child()
         self._account.renew_in_child(self._state.worker)

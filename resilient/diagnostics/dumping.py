@@ -23,8 +23,6 @@ _OF_EACH, _OF_BUCKET, _OF_NAME = 750, 9, 40
 """Signs that a function takes at the least, and for each bucket and each name that it counts."""
 
 _NAMED = tuple(name for name in COUNTED if name not in ("outcomes", "costs"))
-# A number's text costs more to make than to look up.
-_INDEXES = {index: str(index) for index in range(-1_000, 1_000)}
 _encode = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":")).encode
 
 
@@ -83,7 +81,7 @@ def _sparse(data: Stats, spreads: list[str]) -> Stats:
 
 
 @lru_cache(maxsize=4_096)
-def _template(indexes: tuple[str, ...]) -> str:
+def _template(indexes: tuple[int, ...]) -> str:
     """Functions' buckets seldom change, only the counts in them."""
     return _BUCKETS + "{" + ",".join([f'"{index}":%d' for index in indexes]) + "}"
 
@@ -117,11 +115,6 @@ def _mask(data: Stats, known: Any) -> None:
     for name in _NAMED:
         if data[name]:
             data[name] = known.names(data[name])
-    for name in SPREAD:
-        # Not every library that writes JSON takes a number for a name.
-        buckets = data[name]["buckets"]
-        named = dict(zip(map(_INDEXES.__getitem__, buckets), buckets.values(), strict=True))
-        data[name] = {**data[name], "buckets": named}
 
 
 def _text(functions: list[Stats]) -> str:

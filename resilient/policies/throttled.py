@@ -297,7 +297,7 @@ class Throttled(Policy, Gate):
                 self.rates,
                 self.max_waiting,
                 self._state,
-                name=None if self._key is None else f"{self._shared_as}:{hashed(key)}",
+                name=None if self._key is None else self._shared_name_of(key),
                 refuses=self.on_store_error == "refuse",
                 reserve=self.reserve,
                 spread=spread,
@@ -318,6 +318,12 @@ class Throttled(Policy, Gate):
         if isinstance(self._quota, SharedQuota):
             self._shared_as = self._name.of(target)
             self._quota.name = self._quota.name or self._shared_as
+            for key, quota in self._keyed.items():  # that were taken over
+                if isinstance(quota, SharedQuota):
+                    quota.name = quota.name or self._shared_name_of(key)
+
+    def _shared_name_of(self, key: Hashable) -> str | None:
+        return None if self._shared_as is None else f"{self._shared_as}:{hashed(key)}"
 
     def _all_quotas(self) -> list[Quota]:
         return [self._quota] if self._key is None else [self._quota, *self._keyed.all()]

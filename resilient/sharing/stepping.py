@@ -23,15 +23,15 @@ class Members:
     """Who keeps in step, as long as somebody else keeps them: there may be one for each key of a
     quota, of which few are due at a time.
 
-    `_lock` guards `_due`: from when on each one's next step may come (monotonic), and how often it
-    takes one; and `_queue`, where the first is the one that is due first. What stands there
-    otherwise than in `_due` is outdated.
+    `_lock` guards `_due`: from when on each one's next step may come (monotonic), the number of
+    that plan, and how often it takes one; and `_queue`, where the first is the one that is due
+    first. What stands there by another number than in `_due` is outdated.
     """
 
     def __init__(self, label: str) -> None:
         self._label = label
         self._lock = threading.Lock()
-        self._due: dict[weakref.ref[InStep], tuple[float, float]] = {}
+        self._due: dict[weakref.ref[InStep], tuple[float, int, float]] = {}
         self._queue: list[tuple[float, int, weakref.ref[InStep]]] = []
         self._numbers = itertools.count()
         self._errors = 0
@@ -39,20 +39,16 @@ class Members:
     def add(self, member: InStep, every: float) -> None:
         """Let `member` step about every so many seconds, whatever it did before."""
         with self._lock:
-            self._plan_locked(weakref.ref(member), clock.monotonic(), every)
+            self._plan_locked(weakref.ref(member), _next(every), every)
 
     def hurry(self, member: InStep | None = None) -> None:
         """Let one step next time, or everybody."""
         with self._lock:
-            if member is None:
-                self._due = {key: (0.0, every) for key, (_, every) in self._due.items()}
-                self._rebuild_locked()
-                return
-            key = weakref.ref(member)
-            known = self._due.get(key)
-            if known is not None:
-                self._due[key] = 0.0, known[1]
-                heapq.heappush(self._queue, (0.0, next(self._numbers), key))
+            keys = list(self._due) if member is None else [weakref.ref(member)]
+            for key in keys:
+                known = self._due.get(key)
+                if known is not None:
+                    self._plan_locked(key, 0.0, known[2])
 
     def step(self) -> None:
         """Let everybody step who is due."""
@@ -75,9 +71,9 @@ class Members:
         with self._lock:
             queue, planned = self._queue, []
             while queue and queue[0][0] <= now:
-                at, _, key = heapq.heappop(queue)
-                due, every = self._due.get(key, (None, 0.0))
-                if due != at:
+                _, number, key = heapq.heappop(queue)
+                _, newest, every = self._due.get(key, (0.0, -1, 0.0))
+                if number != newest:
                     continue
                 member = key()
                 if member is None:
@@ -86,14 +82,19 @@ class Members:
                     found.append(member)
                     planned.append((key, every))
             for key, every in planned:
-                self._plan_locked(key, now, every)
+                self._plan_locked(key, _next(every), every)
         return found
 
-    def _plan_locked(self, key: weakref.ref[InStep], now: float, every: float) -> None:
-        at = now + every / 2  # at the tick that comes nearest
-        self._due[key] = at, every
-        heapq.heappush(self._queue, (at, next(self._numbers), key))
+    def _plan_locked(self, key: weakref.ref[InStep], at: float, every: float) -> None:
+        number = next(self._numbers)
+        self._due[key] = at, number, every
+        heapq.heappush(self._queue, (at, number, key))
 
     def _rebuild_locked(self) -> None:
-        self._queue = [(at, next(self._numbers), key) for key, (at, _) in self._due.items()]
+        self._queue = [(at, number, key) for key, (at, number, _) in self._due.items()]
         heapq.heapify(self._queue)
+
+
+def _next(every: float) -> float:
+    # At the tick that comes nearest.
+    return clock.monotonic() + every / 2

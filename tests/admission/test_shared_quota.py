@@ -16,7 +16,7 @@ from resilient.admission.answer import Answer
 from resilient.admission.bucket import Told
 from resilient.admission.permit import Permit
 from resilient.admission.rates import Rate
-from resilient.admission.shared_quota import StoreOutOfReach
+from resilient.admission.shared_quota import SharedQuota, StoreOutOfReach
 from resilient.call import listeners
 from resilient.sharing.shapes import Ask, Grant, Word
 from resilient.testing import FakeClock, RecordedSteps, fake_clock
@@ -151,6 +151,14 @@ def test_at_a_low_rate_nobody_holds_what_another_worker_could_use(
         clock.advance(1)
         one.step()
     assert len(two.takes()) == 5
+
+
+def test_a_worker_in_a_burst_holds_little_of_what_is_left(clock: FakeClock, store: Store) -> None:
+    one, two = workers_of(store, 2, Rate(100, 3600))
+    for _ in range(60):
+        one.give(*one.takes(1))
+        clock.advance(0.001)
+    assert len(two.takes()) >= 30
 
 
 def test_what_costs_several_slots_takes_all_or_nothing(clock: FakeClock, store: Store) -> None:
@@ -465,6 +473,81 @@ def test_slots_that_a_forgetful_store_gives_are_used_only_once_it_knows_everythi
     one.give(*one.takes(2))
     store.forget()
     assert len(one.takes()) == 2
+
+
+def test_a_used_up_quota_is_not_used_once_more_when_the_store_is_emptied(
+    clock: FakeClock, store: Store
+) -> None:
+    one, two = workers_of(store, 2, Rate(10, 60))
+    two.give(*two.takes(2))
+    one.give(*one.takes(8))
+    for worker in (two, one):
+        assert not worker.take()
+        worker.step()
+    store.forget()
+    clock.advance(0.3)
+    assert not two.take()  # five are its share, but the other one has had some of those
+
+
+def test_an_idle_worker_tells_an_emptied_store_what_it_has_done(
+    clock: FakeClock, store: Store
+) -> None:
+    one, two = workers_of(store, 2, Rate(100, 3600))
+    one.give(*one.takes(70))
+    for _ in range(3):
+        one.step()
+    clock.advance(600)
+    store.forget()
+    one.step()
+    one.step()
+    assert len(two.takes(100)) == 30
+
+
+def test_a_loss_that_one_quota_finds_makes_all_of_that_process_look(
+    clock: FakeClock, store: Store
+) -> None:
+    (one,) = workers_of(store, 1, Rate(10, 3600))
+    other = SharedQuota([Rate(10, 3600)], 100, one.state, name="other")
+    permit = Permit(other, 1, "f")
+    assert not other.take(permit, clock.monotonic())
+    other.give(permit)
+    one.give(*one.takes(1))
+    for _ in range(3):
+        one.step()
+    store.forget()
+    one.give(*one.takes(1))
+    assert not any(ask.quota == "other" and ask.spent for ask in store.asks)
+    one.step()
+    one.step()
+    assert [ask.spent for ask in store.asks if ask.quota == "other"][-1]
+
+
+def test_an_idle_quota_asks_nothing_as_long_as_another_one_of_its_process_does(
+    clock: FakeClock, store: Store
+) -> None:
+    (one,) = workers_of(store, 1, Rate(1000, 3600))
+    other = SharedQuota([Rate(10, 3600)], 100, one.state, name="other")
+    permit = Permit(other, 1, "f")
+    assert not other.take(permit, clock.monotonic())
+    other.give(permit)
+    for _ in range(3):
+        one.step()
+    asked = len([ask for ask in store.asks if ask.quota == "other"])
+    for _ in range(20):
+        one.give(*one.takes(1))
+        one.step()
+    assert len([ask for ask in store.asks if ask.quota == "other"]) == asked
+
+
+def test_what_went_before_the_quota_was_shared_is_told_with_the_first_question(
+    clock: FakeClock, store: Store
+) -> None:
+    one, two = workers_of(store, 2, Rate(10, 60))
+    one.quota.note_spent([clock.now - 30, clock.now - 1])
+    assert len(one.takes(4)) == 4
+    assert len(two.takes()) == 4
+    clock.advance(31)
+    assert len(two.takes()) == 1
 
 
 def test_nobody_asks_a_store_that_is_down_but_the_step(clock: FakeClock, store: Store) -> None:

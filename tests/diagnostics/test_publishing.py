@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import weakref
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from resilient import configure, throttled
+from resilient import configure, handle, throttled
 from resilient.cli import main
 from resilient.diagnostics import publish_stats
 from resilient.diagnostics.following import followers
@@ -21,6 +22,12 @@ from resilient.registry import Registry
 from resilient.sharing.opening import open_state
 from resilient.sharing.shared import SharedState
 from resilient.testing import FakeClock
+
+
+@pytest.fixture(autouse=True)
+def _no_functions_of_other_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that nobody has collected yet would share in the default store, too."""
+    monkeypatch.setattr(handle, "_filed", weakref.WeakSet())
 
 
 @pytest.fixture

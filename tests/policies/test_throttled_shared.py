@@ -84,6 +84,39 @@ def test_each_key_has_a_shared_quota_of_its_own_whose_name_does_not_tell_the_key
     assert not any("hunter2" in ask.quota or "another" in ask.quota for ask in store.asks)
 
 
+def test_a_key_that_is_taken_over_is_called_as_in_every_process(
+    clock: FakeClock, store: Store
+) -> None:
+    options: dict[str, Any] = {"key": lambda key: key, "max_wait": 0}
+    old, other = (worker_of(store, "3/min", **options) for _ in range(2))
+    assert calls(old, "a", most=2) == 2
+    policy = old.resilient.policy("throttled")
+    heir = throttled("3/min", store=policy._state, name="q", **options)
+    heir.take_over(policy)
+    assert calls(heir(lambda key: key), "a") == 1
+    assert calls(other, "a") == 0
+
+
+def test_a_store_that_is_configured_later_counts_what_went_without_it(
+    clock: FakeClock, store: Store
+) -> None:
+    alone = throttled("10/min", store="local", max_wait=0)
+    assert calls(alone(lambda: None), most=4) == 4
+    heir = throttled("10/min", store=SharedState(store, 0.25), name="q", max_wait=0)
+    heir.take_over(alone)
+    assert calls(heir(lambda: None)) == 6
+    assert calls(worker_of(store, "10/min", max_wait=0)) == 0
+
+
+def test_other_rates_in_the_same_store_count_nothing_twice(clock: FakeClock, store: Store) -> None:
+    old = worker_of(store, "10/min", max_wait=0)
+    assert calls(old, most=4) == 4
+    policy = old.resilient.policy("throttled")
+    heir = throttled("12/min", store=policy._state, name="q", max_wait=0)
+    heir.take_over(policy)
+    assert calls(heir(lambda: None)) == 8
+
+
 def test_a_key_that_looks_different_in_every_process_is_refused(
     clock: FakeClock, store: Store
 ) -> None:
