@@ -104,16 +104,15 @@ class Registry:
 
     def each(self) -> Iterator[dict[str, Any]]:
         """What a snapshot tells of each function, one by one: many are a lot of data."""
-        for data, _ in self.each_with_handle():
-            yield data
+        for stats in self._all():
+            if not stats.is_fresh and (data := stats.snapshot())["calls"]:
+                yield data
 
     def each_with_handle(self) -> Iterator[tuple[dict[str, Any], Any]]:
         """The same, each with its function's `fn.resilient`, if it is still decorated."""
         for stats in self._all():
-            if not stats.is_fresh:
-                data = stats.snapshot()
-                if data["calls"]:
-                    yield data, _handle_of(stats)
+            if not stats.is_fresh and (data := stats.snapshot())["calls"]:
+                yield data, _handle_of(stats)
 
     def handles(self) -> list[tuple[str, str, Any]]:
         """Service, name and `fn.resilient` of each function that is still decorated."""

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resilient import cached, fallback, retry, service
+from resilient import cached, dump_stats, fallback, retry, service, stats_table
 from resilient.call import Call, Outcome, Target, Verdict
 from resilient.registry import (
     ERROR,
@@ -64,6 +64,26 @@ def test_a_histogram_survives_the_way_through_json(values: list[float]) -> None:
     histogram.add(values)
     read = Histogram.of_snapshot(json.loads(json.dumps(histogram.snapshot())))
     assert read.snapshot() == histogram.snapshot()
+
+
+@given(st.lists(st.lists(durations, max_size=20), max_size=12))
+def test_quantiles_that_are_followed_are_those_that_are_looked_up(
+    batches: list[list[float]],
+) -> None:
+    histogram = Histogram()
+    for batch in batches:
+        histogram.add(batch)
+        told = histogram.snapshot()
+        assert told == Histogram.of_snapshot(told).snapshot()
+
+
+def test_quantiles_are_found_again_wherever_a_function_goes() -> None:
+    histogram = Histogram()
+    for duration in (0.1, 0.1001, 0.2, 900.0, 1e-6, 0.0, 1e9, 0.1):
+        for many in (1, 3, 50):
+            histogram.add([duration] * many)
+            told = histogram.snapshot()
+            assert told == Histogram.of_snapshot(told).snapshot()
 
 
 def test_durations_of_nothing_and_of_no_time_do_no_harm() -> None:
@@ -324,6 +344,20 @@ def test_a_snapshot_that_was_given_out_does_not_change_when_more_happens() -> No
     call.report("refreshed", "in the background")
     stats.record_background(call)
     assert stats.snapshot()["steps"] == {"retry": 2, "refreshed": 1}
+
+
+def test_what_functions_have_nothing_of_stays_empty() -> None:
+    own = Registry()
+    quiet, busy = own.stats_of("a", "quiet"), own.stats_of("a", "busy")
+    quiet.durations.append(0.1)
+    before = json.dumps(quiet.snapshot())
+    call = Call.of(Target(lambda: None, service="a", name="busy"))
+    call.report("retry", "again", waited=1.0)
+    call.outcome = Outcome(Verdict.BROKEN, "500")
+    busy.record(call, OSError())
+    stats_table(own.snapshot())
+    dump_stats(own)
+    assert json.dumps(quiet.snapshot()) == before
 
 
 def test_figures_that_were_taken_out_of_a_histogram_leave_what_was_there() -> None:

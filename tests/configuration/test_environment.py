@@ -13,6 +13,7 @@ CASES: Cases = [
     ("RESILIENT_STORE", "redis://host", ("store",), "redis://host"),
     ("RESILIENT_STORE", "none", ("store",), None),
     ("RESILIENT_STORE_TIMEOUT", "0.5", ("store_timeout",), 0.5),
+    ("RESILIENT_PUBLISH", "no", ("publish",), False),
     ("RESILIENT_MODE", "Observe", ("mode",), "observe"),
     ("RESILIENT_ENABLED", "0", ("enabled",), False),
     ("RESILIENT_ENABLED", "yes", ("enabled",), True),
@@ -53,6 +54,7 @@ def test_a_variable_says_one_thing(name: str, text: str, path: Path, value: obje
     [
         ("RESILIENT_MODE", "off", "RESILIENT_MODE: mode='off': use 'enforce' or 'observe'."),
         ("RESILIENT_ENABLED", "maybe", "RESILIENT_ENABLED: enabled='maybe': use True or False."),
+        ("RESILIENT_PUBLISH", "x", "RESILIENT_PUBLISH: publish='x': use True or False"),
         ("RESILIENT_STORE_TIMEOUT", "x", "RESILIENT_STORE_TIMEOUT: store_timeout='x': use seconds"),
         ("RESILIENT_A__THROTLED__RATES", "1/s", "RESILIENT_A__THROTLED__RATES: throtled is no pol"),
         ("RESILIENT_A__RETRY__ATEMPTS", "1", "RESILIENT_A__RETRY__ATEMPTS: A.retry.atempts: there"),

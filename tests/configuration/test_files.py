@@ -47,6 +47,7 @@ def test_a_file_is_a_flat_table_of_values_with_their_lines() -> None:
         ('mode = "observe"\nmood = 1', "a.toml:2: mood: there is no such setting; did you mean mo"),
         ("\nmode = 3", "a.toml:2: mode=3: use 'enforce' or 'observe'."),
         ("enabled = 1", "a.toml:1: enabled=1: use True or False."),
+        ("publish = 'no'", "a.toml:1: publish='no': use True or False"),
         ("store_timeout = -1", "a.toml:1: store_timeout=-1: use a finite time"),
         ("services = 3", "a.toml:1: services: use a table"),
         ("[services]\ngithub = 3", "a.toml:2: services.github: use a table"),

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from loguru import logger
 
 from resilient.diagnostics import dump_stats, log_to
-from resilient.diagnostics.dumping import records_of
+from resilient.diagnostics.dumping import Dump, records_of
 from resilient.diagnostics.dumps import MOST_FUNCTIONS, stats_in
 from resilient.diagnostics.masking import Clean, mask
 from resilient.registry import MOST_HOSTS, FunctionStats, Histogram, Registry
@@ -242,6 +242,50 @@ def test_functions_that_make_no_sense_are_passed_over(functions: Any) -> None:
 def test_a_line_can_not_hold_functions_without_end() -> None:
     one = figures_of()
     assert len(stats_in(line_of(dump_of_many(*[one] * 200)))) == MOST_FUNCTIONS
+
+
+@pytest.mark.parametrize("extra", [{}, {"who": "me", "token": "s3cr3t-value"}], ids=["", "more"])
+def test_a_dump_stands_among_what_else_a_line_carries(
+    busy: Registry, extra: dict[str, str]
+) -> None:
+    file = io.StringIO()
+    sink = log_to(file, serialize=True)
+    with logger.contextualize(**extra):
+        dump_stats(busy)
+    logger.remove(sink)
+    told = json.loads(file.getvalue())["record"]["extra"]
+    assert [one["function"] for one in told.pop("resilient_stats")["functions"]] == ["repos", "pay"]
+    assert told == ({"who": "me", "token": "***"} if extra else {})
+
+
+def test_json_is_made_for_sinks_that_want_it_and_once(
+    busy: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Dump] = []
+    encoded = Dump.encoded
+
+    def counted(dump: Dump) -> str:
+        made.append(dump)
+        return encoded(dump)
+
+    monkeypatch.setattr(Dump, "encoded", counted)
+    sinks = [log_to(io.StringIO()), log_to(lambda text: None)]
+    dump_stats(busy)
+    assert made == []
+    sinks += [log_to(io.StringIO(), serialize=True) for _ in range(3)]
+    dump_stats(busy)
+    assert len(made) == 1
+    for sink in sinks:
+        logger.remove(sink)
+
+
+def test_a_dump_goes_through_the_queue_of_a_sink(busy: Registry) -> None:
+    file = io.StringIO()
+    sink = log_to(file, serialize=True, enqueue=True)
+    dump_stats(busy)
+    logger.complete()
+    logger.remove(sink)
+    assert [one["calls"] for one in stats_in(file.getvalue().encode())] == [1_300, 4]
 
 
 def test_what_stands_around_a_dump_is_masked_all_the_same(busy: Registry) -> None:
