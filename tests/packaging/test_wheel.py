@@ -62,7 +62,9 @@ def test_wheel_says_what_it_is_and_what_it_needs(wheel):
         "ratelimit",
         "requests",
         "requests-cache",
+        "tomli",
     ]
+    assert 'tomli>=2; python_version < "3.11"' in needed
     assert "resilient = resilient.testing.plugin" in entry_points
 
 
