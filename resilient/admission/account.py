@@ -104,7 +104,10 @@ class Account:
         """In a forked child: what the parent's calls hold is the parent's to give back."""
         self.leases.close()
         self.leases.lapses_at = math.inf
+        workers = self.workers + 1
         self.begin(worker)
+        # There are others, even if this one never reaches the store.
+        self.workers = workers
 
     @property
     def is_settled(self) -> bool:

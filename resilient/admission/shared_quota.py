@@ -17,7 +17,7 @@ from resilient.admission.account import Account, Question
 from resilient.admission.answer import Answer, News
 from resilient.admission.bucket import Bucket
 from resilient.admission.buckets import Buckets
-from resilient.admission.demand import SOONEST
+from resilient.admission.demand import AHEAD, SOONEST
 from resilient.admission.outage import LOOK
 from resilient.admission.permit import Permit
 from resilient.admission.quota import Quota
@@ -188,7 +188,11 @@ class SharedQuota(Quota):
         """Tell the store what is new, and hear what others have told; see SharedState.in_step."""
         now = clock.monotonic()
         with self._lock:
-            has_business = self._account.has_business(len(self.line.waiting), now)
+            account = self._account
+            has_business = account.has_business(len(self.line.waiting), now)
+            if self._state.is_ending and account.asking is None:
+                account.leases.give_up_surplus(0)
+                has_business = not account.is_settled
             if not (has_business or self._looks_for_loss_locked(now)):
                 self._rest_locked()
                 return
@@ -319,9 +323,7 @@ class SharedQuota(Quota):
         if self._spread or self._reserve or self._is_tight_locked(permit.who, now):
             ahead = 0
         if ahead:
-            # What is leased is refused to others: of little there is left, only a little.
-            share = min((log.free for log in self.logs), default=0) // (4 * self._account.workers)
-            ahead = min(ahead, max(demand.wanted, share))
+            ahead = min(ahead, max(demand.wanted, self._may_lease()))
         return ask._replace(
             want=permit.cost - len(self._account.leases.slots) + ahead,
             whole=permit.cost > 1,
@@ -329,6 +331,17 @@ class SharedQuota(Quota):
             within=max(0.0, permit.until - now),
             spends=[key_of(key) for key in self.buckets.keys_of(permit.who, now)],
         )
+
+    def _may_lease(self) -> int:
+        """How many slots may be held ahead: of few that are left, or come anew, only few.
+
+        What is leased is refused to others meanwhile.
+        """
+        few = 4 * self._account.workers
+        shares = (
+            max(log.free // few, int(log.rate.calls / log.rate.period * AHEAD)) for log in self.logs
+        )
+        return min(shares, default=0)
 
     def _is_tight_locked(self, who: str, now: float) -> bool:
         """May so little be left of the vendor's quota that each request has to be counted?"""

@@ -10,7 +10,6 @@ that sinks of the application's own get masked text too.
 
 from __future__ import annotations
 
-import atexit
 import os
 import threading
 from collections.abc import Callable, Mapping
@@ -22,6 +21,7 @@ from loguru import logger
 from resilient.call import Call, Step, listeners
 from resilient.diagnostics.masking import mask, masked
 from resilient.diagnostics.story import story_of
+from resilient.ending import at_end
 from resilient.timing import clock
 
 
@@ -244,12 +244,7 @@ def uninstall() -> None:
     listeners.remove(lines)
 
 
-def _at_exit() -> None:
-    lines.flush()
-
-
-# After loguru's own, so that it runs before loguru removes the sinks.
-atexit.register(_at_exit)
+at_end(lines.flush)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=lines.renew)
 

@@ -7,12 +7,10 @@ not set: a process that gets the number of a dead one goes on with its file.
 
 from __future__ import annotations
 
-import atexit
 import math
 import os
 import threading
 from collections.abc import Iterator
-from multiprocessing import util
 from typing import Any, NamedTuple
 
 from prometheus_client import values
@@ -20,6 +18,7 @@ from prometheus_client import values
 from resilient import options
 from resilient.diagnostics.prometheus import name_of
 from resilient.diagnostics.readings import METRICS, Labels, Metric, Reader, Reading
+from resilient.ending import at_end
 from resilient.errors import ConfigurationError
 
 
@@ -168,19 +167,11 @@ def start_writing(reader: Reader, every: options.Seconds) -> WorkerWriter:
             ) from error
         writer.start()
         _writer = writer
-    atexit.unregister(_write_at_exit)
-    atexit.register(_write_at_exit)
-    _write_at_exit_of_child(writer)
-    util.register_after_fork(writer, _write_at_exit_of_child)
+    at_end(_write_last)
     return writer
 
 
-def _write_at_exit_of_child(writer: WorkerWriter) -> None:
-    # A process of multiprocessing ends without what atexit was told.
-    util.Finalize(None, _write_at_exit, exitpriority=1)
-
-
-def _write_at_exit() -> None:
+def _write_last() -> None:
     if _writer is not None and _writer.is_running:
         _writer._write_unless_broken()
 

@@ -8,7 +8,6 @@ What is published is what a dump would write to a log, line by line, compressed.
 
 from __future__ import annotations
 
-import atexit
 import errno
 import math
 import threading
@@ -59,8 +58,6 @@ class Publisher:
         if before is not None:
             before.stop()
         self.state.in_step(self, self._every, starts=starts)
-        atexit.unregister(_publish_last)
-        atexit.register(_publish_last)
 
     def stop(self) -> None:
         """Publish no more."""
@@ -72,7 +69,7 @@ class Publisher:
     def step(self) -> None:
         """Publish, unless it was not long ago: others hurry the steps."""
         now = clock.monotonic()
-        if now - self._looked_at >= self._every / 2:
+        if now - self._looked_at >= self._every / 2 or self.state.is_ending:
             self._looked_at = now
             self.publish()
 
@@ -147,14 +144,6 @@ def _use(state: SharedState | None) -> None:
         former.stop()
     if started is not None:
         started.start(starts=False)
-
-
-def _publish_last() -> None:
-    """A job that is done in less than EVERY seconds has figures, too."""
-    for publisher in list(_publishers.values()):
-        # A store that nobody has used yet needs no file now.
-        if publisher.state.is_stepping:
-            publisher.publish()
 
 
 class SharedFigures:

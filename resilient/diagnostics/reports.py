@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import os
 import socket
 import threading
@@ -17,6 +16,7 @@ from resilient.diagnostics.dumping import records_of
 from resilient.diagnostics.logs import lines
 from resilient.diagnostics.masking import Clean, mask
 from resilient.diagnostics.states import states_or_none
+from resilient.ending import at_end
 from resilient.registry import Registry, registry
 
 
@@ -122,9 +122,8 @@ if hasattr(os, "register_at_fork"):
 
 def dump_at_exit() -> None:
     """Dump the figures when the process ends; asking twice changes nothing."""
-    atexit.unregister(_dump_at_exit)
-    atexit.register(_dump_at_exit)
+    at_end(_dump_last)
 
 
-def _dump_at_exit() -> None:
+def _dump_last() -> None:
     dump_stats()

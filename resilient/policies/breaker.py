@@ -377,7 +377,7 @@ def breaker(*given: Any, **chosen: Any) -> Any:
         one bad host can't stop the others. "state": any worker's trip opens it for all, and they
         count each for itself. "off": nothing is shared.
     on_store_error: while the store is down, "local" (default) lets each worker go on by itself from
-        where it stood, "refuse" refuses every call.
+        where it stood, with `probes` of its own; "refuse" refuses every call.
 
     Raises: BreakerOpen, a pybreaker.CircuitBreakerError, with `retry_after` seconds.
     """

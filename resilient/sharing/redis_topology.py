@@ -157,7 +157,10 @@ class ClusterServer:
                     raise
                 return client.execute_command("EVAL", script.text, *rest)
         except Exception as error:
-            raise failure_of(error, writes=writes) from error
+            failure = failure_of(error, writes=writes)
+            if isinstance(failure, UnknownScript):  # of the text that it was just sent
+                failure = StoreFailed("it refuses (NOSCRIPT)")
+            raise failure from error
 
     def close(self) -> None:
         """Close connections; a new client is made when it is asked again."""

@@ -11,6 +11,7 @@ import weakref
 from collections.abc import Callable, Mapping, Sequence
 from typing import ParamSpec, TypeVar
 
+from resilient.ending import at_end
 from resilient.forking import keep_forkable
 from resilient.sharing.protocol import StateStore
 from resilient.sharing.shapes import (
@@ -44,6 +45,7 @@ class SharedState:
     returns: how often it came back after it had been down; by then others, or a server that was
     started anew, may have forgotten what was told before. losses: how often it was found that it
     has. looked_at: when somebody looked last (monotonic); both are for those who keep in step.
+    is_ending: does the program end, so that nothing should be held ahead?
     """
 
     def __init__(self, raw: StateStore, bound: float) -> None:
@@ -52,6 +54,7 @@ class SharedState:
         self.returns = 0
         self.losses = 0
         self.looked_at = -math.inf
+        self.is_ending = False
         self.worker = _new_worker()
         self._raw = raw
         self._guard = _StateGuard(raw.label, "shared state")
@@ -60,6 +63,8 @@ class SharedState:
         # Or its thread would keep it for ever.
         weakref.finalize(self, self._ticker.stop).atexit = False
         keep_forkable(self)
+        _states.add(self)
+        at_end(_end_all)
 
     def __repr__(self) -> str:
         return f"<shared state in {self.label}>"
@@ -150,6 +155,16 @@ class SharedState:
         self._members.hurry()
         self._members.step()
 
+    def end(self) -> None:
+        """Let everybody step once more before the program ends, within the bound."""
+        if not self._ticker.is_running or not _is_time_real() or self.is_down:
+            return
+        self.is_ending = True
+        self._members.until = 0.0
+        self._ticker.stop()
+        self._members.until = clock.monotonic() + self.bound
+        self.step_now()
+
     def renew_in_child(self) -> None:
         """A forked child is a worker of its own."""
         self.worker = _new_worker()
@@ -180,6 +195,14 @@ class SharedState:
     def _step(self) -> None:
         if _is_time_real():
             self._members.step()
+
+
+_states: weakref.WeakSet[SharedState] = weakref.WeakSet()
+
+
+def _end_all() -> None:
+    for state in list(_states):
+        state.end()
 
 
 def _weakly(state: SharedState) -> Callable[[], None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import math
 import threading
 import weakref
 from typing import Protocol
@@ -25,10 +26,12 @@ class Members:
 
     `_lock` guards `_due`: from when on each one's next step may come (monotonic), the number of
     that plan, and how often it takes one; and `_queue`, where the first is the one that is due
-    first. What stands there by another number than in `_due` is outdated.
+    first. What stands there by another number than in `_due` is outdated. until: nobody steps
+    later (monotonic).
     """
 
     def __init__(self, label: str) -> None:
+        self.until = math.inf
         self._label = label
         self._lock = threading.Lock()
         self._due: dict[weakref.ref[InStep], tuple[float, int, float]] = {}
@@ -53,6 +56,8 @@ class Members:
     def step(self) -> None:
         """Let everybody step who is due."""
         for member in self._now_due():
+            if clock.monotonic() >= self.until:
+                return
             try:
                 member.step()
             except Exception as error:

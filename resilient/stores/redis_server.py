@@ -65,7 +65,11 @@ class RedisServer:
         try:
             return self.ask(packed(b"EVALSHA", script.sha, *rest), writes=writes)
         except UnknownScript:
+            pass
+        try:
             return self.ask(packed(b"EVAL", script.text, *rest), writes=writes)
+        except UnknownScript as error:
+            raise StoreFailed("it refuses (NOSCRIPT)") from error
 
     def ask(self, command: bytes, *, writes: bool = False) -> Any:
         """Send what `packed` made, and give the answer. Raises UnknownScript to an EVALSHA."""

@@ -13,6 +13,7 @@ from resilient.call import listeners
 from resilient.stores.bytes_store import StoreFailed
 from resilient.stores.lending import Spares
 from resilient.stores.sqlite_file import Identity, identity_of, make_private, move_aside
+from resilient.stores.sqlite_forks import gate
 from resilient.stores.sqlite_schema import prepare
 from resilient.timing import clock
 
@@ -39,8 +40,20 @@ class Connections:
 
     LOOK = 1.0
     """Seconds after which those on a short way see that the file was replaced; others at once."""
+    LOOK_TO_WRITE = 0.05
+    """The same for writers: others may write to the new file already."""
 
-    __slots__ = ("_bound", "_file", "_label", "_looked_at", "_path", "_prepare", "_spares", "_turn")
+    __slots__ = (
+        "__weakref__",
+        "_bound",
+        "_file",
+        "_label",
+        "_looked_at",
+        "_path",
+        "_prepare",
+        "_spares",
+        "_turn",
+    )
 
     def __init__(
         self,
@@ -59,25 +72,37 @@ class Connections:
         self._looked_at = -math.inf
         # Knows whose it is: only who has it can give it back.
         self._turn = threading.RLock()
+        gate.keep_closed(self)
 
     def look_up(self, statement: str, key: bytes) -> list[Any]:
         """The rows for one key. What a hit costs is mostly this, so it takes the short way."""
-        connection = self._borrow()
         try:
-            rows = connection.db.execute(statement, (key,)).fetchall()
-        except sqlite3.Error as error:
-            self._after(connection, error)
-            return []  # the file that was begun anew is empty
-        except BaseException:
-            self._spares.discard(connection)
-            raise
-        self._spares.give(connection)
-        return rows
+            gate.enter()
+            connection = self._borrow(after=self.LOOK)
+            try:
+                rows = connection.db.execute(statement, (key,)).fetchall()
+            except sqlite3.Error as error:
+                self._after(connection, error)
+                return []  # the file that was begun anew is empty
+            except BaseException:
+                self._spares.discard(connection)
+                raise
+            self._spares.give(connection)
+            return rows
+        finally:
+            gate.leave()
 
     def run(self, work: Callable[[sqlite3.Connection], T], *, writes: bool = False) -> T:
         """Do something on a connection; once more if the file is corrupt, on a new one."""
+        try:
+            gate.enter()
+            return self._run(work, writes=writes)
+        finally:
+            gate.leave()
+
+    def _run(self, work: Callable[[sqlite3.Connection], T], *, writes: bool) -> T:
         for is_last in (False, True):
-            connection = self._borrow(look=True)
+            connection = self._borrow(after=0.0)
             try:
                 result = work(connection.db)
             except sqlite3.Error as error:
@@ -108,21 +133,24 @@ class Connections:
             return result
 
         try:
-            # In here, since Ctrl-C may come just after it.
+            # In here, since Ctrl-C may come just after it; and inside, or who waits for this turn
+            # would keep the fork that this one waits for.
+            gate.enter()
             self._take_turn()
             return self.run(transaction, writes=True)
         finally:
             self._end_turn()
+            gate.leave()
 
     def write_one(self, statement: str, values: Sequence[object]) -> int:
         """Change rows by one statement, a transaction by itself; how many it has changed.
 
-        It takes the short way, as look_up does, for those who write often; but it sees at once that
-        the file was replaced, since others may write to the new one.
+        It takes the short way, as look_up does, for those who write often.
         """
         try:
+            gate.enter()
             self._take_turn()
-            connection = self._borrow(look=True)
+            connection = self._borrow(after=self.LOOK_TO_WRITE)
             try:
                 changed = connection.db.execute(statement, values).rowcount
             except sqlite3.Error as error:
@@ -137,6 +165,7 @@ class Connections:
             return self.run(lambda db: db.execute(statement, values).rowcount, writes=True)
         finally:
             self._end_turn()
+            gate.leave()
 
     def close(self) -> None:
         """Close the idle ones."""
@@ -157,10 +186,10 @@ class Connections:
         except RuntimeError:  # it is not ours
             return
 
-    def _borrow(self, *, look: bool = False) -> _Connection:
-        """A connection to the file that has the name now: seen just now if `look`, else lately."""
+    def _borrow(self, *, after: float) -> _Connection:
+        """A connection to the file that has the name, by a look no longer ago than that."""
         now = clock.monotonic()
-        if look or now - self._looked_at > self.LOOK:
+        if now - self._looked_at >= after:
             self._looked_at = now
             self._file = identity_of(self._path)
         file = self._file

@@ -659,6 +659,18 @@ def test_a_thread_that_is_interrupted_while_it_asks_leaves_the_quota_usable(
     assert not one.quota._account.asking
 
 
+def test_a_forked_child_that_never_reaches_the_store_takes_its_share(
+    clock: FakeClock, store: Store
+) -> None:
+    one, two = workers_of(store, 2, Rate(90, 60))
+    for worker in (two, one):
+        worker.give(*worker.takes(1))
+    clock.advance(61)
+    one.quota.renew_in_child()
+    store.is_out = True
+    assert len(one.takes(90)) == 30
+
+
 def test_a_forked_child_holds_nothing_and_is_a_worker_of_its_own(
     clock: FakeClock, store: Store
 ) -> None:

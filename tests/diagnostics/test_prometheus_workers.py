@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import gc
 import math
 import os
@@ -187,7 +186,6 @@ class Worker:
 @pytest.fixture
 def worker(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Worker]:
     yield Worker(folder, monkeypatch)
-    atexit.unregister(prometheus_workers._write_at_exit)
     if prometheus_workers._writer is not None:
         prometheus_workers._writer.stop()
 

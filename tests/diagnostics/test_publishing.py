@@ -16,7 +16,7 @@ from resilient.cli import main
 from resilient.diagnostics import publish_stats
 from resilient.diagnostics.following import followers
 from resilient.diagnostics.merging import merged
-from resilient.diagnostics.publishing import EVERY, LIVES, SharedFigures, _publish_last
+from resilient.diagnostics.publishing import EVERY, LIVES, SharedFigures
 from resilient.errors import ConfigurationError
 from resilient.registry import Registry
 from resilient.sharing.opening import open_state
@@ -250,7 +250,7 @@ def test_a_store_that_nothing_is_shared_in_yet_gets_neither_a_thread_nor_a_file(
     configure(store=state)
     try:
         assert not state.is_stepping
-        _publish_last()
+        state.end()
         assert list(tmp_path.iterdir()) == []
 
         @throttled("1000/s")

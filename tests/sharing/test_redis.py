@@ -476,6 +476,7 @@ ODD = {
     "number": b":1\r\n",
     "nothing": b"$-1\r\n",
     "error": b"-ERR password=hunter2\r\n",
+    "script unknown": b"-NOSCRIPT No matching script.\r\n",  # also when its text was sent
     "empty": bulk(b""),
     "empty list": b"*0\r\n",
     "list of numbers": b"*1\r\n:1\r\n",

@@ -219,3 +219,39 @@ def test_a_forked_child_is_another_worker_and_goes_on_stepping(state: SharedStat
 
 def test_it_does_not_show_more_than_its_label(state: SharedState) -> None:
     assert repr(state) == "<shared state in scripted>"
+
+
+def test_at_the_end_of_the_program_everybody_steps_once_more(state: SharedState) -> None:
+    one, other = Member(), Member()
+    state.in_step(one, 3600)
+    state.in_step(other, 3600)
+    state.end()
+    assert (one.steps, other.steps, state.is_ending) == (1, 1, True)
+    state.end()
+    assert (one.steps, state.is_stepping) == (1, False)
+
+
+def test_the_end_of_the_program_waits_for_nobody_but_who_steps_already(state: SharedState) -> None:
+    class Slow(Member):
+        def step(self) -> None:
+            super().step()
+            state._members.until = 0.0  # as if the time were over
+
+    slow = [Slow() for _ in range(3)]
+    for one in slow:
+        state.in_step(one, 3600)
+    state.end()
+    assert sum(one.steps for one in slow) == 1
+
+
+def test_a_store_that_is_down_does_not_delay_the_end_of_the_program(
+    raw: Scripted, state: SharedState
+) -> None:
+    member = Member()
+    state.in_step(member, 3600)
+    raw.fails = True
+    state.trade(ASK)
+    state.end()
+    assert not member.steps
+    raw.fails = False
+    state.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 
 from resilient.stores.lending import Spares
@@ -36,3 +37,12 @@ def test_a_forked_child_closes_nothing_of_its_parent() -> None:
     spares.give(1)
     spares.abandon()
     assert (spares.take(), closed) == ((2, False), [])
+
+
+def test_what_nobody_keeps_any_more_leaves_nothing_open() -> None:
+    closed: list[int] = []
+    spares: Spares[int] = Spares(lambda: 1, closed.append)
+    spares.give(1)
+    del spares
+    gc.collect()
+    assert closed == [1]

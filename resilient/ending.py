@@ -1,0 +1,52 @@
+"""What is left to do when a process ends, be it one of multiprocessing: those leave out atexit."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+
+_left: list[Callable[[], object]] = []
+"""No lock: each change is one step of a list, and who asks twice at once is called twice."""
+
+
+def at_end(work: Callable[[], object]) -> None:
+    """Call `work` when this process ends, and in its children when they do.
+
+    Before what was asked for earlier; asking again moves it to the front. What it raises is lost,
+    and the next one is called all the same.
+    """
+    with suppress(ValueError):
+        _left.remove(work)
+    _left.append(work)
+    # Anew each time: the newest is called first, and ours have to come before loguru's, which takes
+    # its sinks away.
+    atexit.unregister(_end)
+    atexit.register(_end)
+    _tell_multiprocessing()
+
+
+def _end() -> None:
+    while _left:
+        with suppress(Exception):
+            _left.pop()()
+
+
+def _tell_multiprocessing(*_: object) -> None:
+    # Told more than once, it ends what is left by then.
+    util = sys.modules.get("multiprocessing.util")
+    if util is not None:
+        util.Finalize(None, _end, exitpriority=1)
+
+
+def _renew_in_child() -> None:
+    # A process of multiprocessing forgets what its parent had to do, and asks for this thereafter.
+    util = sys.modules.get("multiprocessing.util")
+    if util is not None:
+        util.register_after_fork(_end, _tell_multiprocessing)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_in_child)
