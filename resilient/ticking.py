@@ -13,7 +13,7 @@ class Ticker:
     """Calls `tick` about once in every `every` seconds of real time, from `start` to `stop`.
 
     aligned: at the multiples of `every` in Unix time, so that a tick belongs to the window that it
-    ends.
+    ends. renew: what a forked child does before it goes on.
 
     What a tick raises is counted, and the next one comes all the same.
 
@@ -22,13 +22,20 @@ class Ticker:
     """
 
     def __init__(
-        self, tick: Callable[[], object], every: float, name: str, *, aligned: bool = False
+        self,
+        tick: Callable[[], object],
+        every: float,
+        name: str,
+        *,
+        aligned: bool = False,
+        renew: Callable[[], object] | None = None,
     ) -> None:
         self.every = every
         self.errors = 0
         self._tick = tick
         self._name = name
         self._aligned = aligned
+        self._renew = renew
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._stopped = threading.Event()
@@ -68,6 +75,8 @@ class Ticker:
     def renew_in_child(self) -> None:
         """Threads don't survive a fork."""
         was_running, self._thread = self._thread is not None, None
+        if self._renew is not None:
+            self._renew()
         if was_running:
             self.start()
 

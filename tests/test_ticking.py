@@ -110,3 +110,21 @@ def test_it_goes_on_in_a_forked_child_if_it_ran() -> None:
         words = told.read().split()
     assert b"%d" % child in words
     assert b"never" not in words
+
+
+@forks
+def test_a_forked_child_begins_anew_before_it_goes_on() -> None:
+    told: list[str] = []
+    ticker = Ticker(lambda: told.append("ticked"), 0.001, "test", renew=lambda: told.append("new"))
+    ticker.start()
+    until(lambda: told)
+    child = os.fork()
+    if not child:
+        try:
+            until(lambda: "ticked" in told[told.index("new") :])
+        except BaseException:
+            os._exit(1)
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    ticker.stop()
+    assert "new" not in told

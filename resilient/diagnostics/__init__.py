@@ -21,7 +21,6 @@ from resilient.diagnostics.masking import mask, masked
 from resilient.diagnostics.protect import protect
 from resilient.diagnostics.publishing import publish_by_default, publish_stats
 from resilient.diagnostics.reports import (
-    Dumper,
     dump_at_exit,
     dump_every,
     dump_stats,
@@ -45,7 +44,6 @@ __all__ = [
     "KINDS",
     "Alert",
     "AlertRule",
-    "Dumper",
     "Kind",
     "MaskingFilter",
     "Sender",

@@ -20,6 +20,7 @@ from resilient.diagnostics.prometheus import name_of
 from resilient.diagnostics.readings import METRICS, Labels, Metric, Reader, Reading
 from resilient.ending import at_end
 from resilient.errors import ConfigurationError
+from resilient.ticking import Ticker
 
 
 class _Sample(NamedTuple):
@@ -41,9 +42,9 @@ class WorkerWriter:
     """
 
     def __init__(self, reader: Reader, seconds: float, before: WorkerWriter | None) -> None:
-        self.seconds = seconds
         self.errors = 0
         """Writings that failed; the next one is tried all the same."""
+        self._ticker = Ticker(self._write_unless_broken, seconds, "resilient-prometheus")
         self._reader = reader
         self._turn = threading.Lock()
         self._writing = threading.Lock()
@@ -56,18 +57,12 @@ class WorkerWriter:
                 self._told, self._whose = before._told, before._whose
 
     def start(self) -> None:
-        """Start the thread; a forked child does it again, since threads don't survive a fork."""
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(
-            target=self._run, args=(self._stopped,), name="resilient-prometheus", daemon=True
-        )
-        self._thread.start()
+        """Start the thread."""
+        self._ticker.start()
 
     def stop(self) -> None:
         """Write a last time, and no more."""
-        self._stopped.set()
-        if self._thread is not threading.current_thread():
-            self._thread.join()
+        self._ticker.stop()
         self._write_unless_broken()
 
     def write(self) -> None:
@@ -128,11 +123,6 @@ class WorkerWriter:
                     suffix = "_total" if metric.kind == "counter" else ""
                     yield _Sample(metric, suffix, names, labels), float(value)
 
-    def _run(self, stopped: threading.Event) -> None:
-        # In real time: under a fake clock, whose waits are over at once, this would never rest.
-        while not stopped.wait(self.seconds):
-            self._write_unless_broken()
-
     def _write_unless_broken(self) -> None:
         try:
             self.write()
@@ -142,7 +132,7 @@ class WorkerWriter:
     @property
     def is_running(self) -> bool:
         """Has it been started, and not stopped?"""
-        return not self._stopped.is_set()
+        return self._ticker.is_running
 
 
 # Guards _writer.
@@ -186,17 +176,6 @@ def _after_in_parent() -> None:
         _writer._writing.release()
 
 
-def _after_in_child() -> None:
-    global _changing
-    _changing = threading.Lock()
-    if _writer is not None:
-        _writer._turn = threading.Lock()
-        _writer._writing = threading.Lock()
-        if _writer.is_running:
-            _writer.start()
-
-
+# A child opens all locks; see forking.
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=_before_fork, after_in_parent=_after_in_parent, after_in_child=_after_in_child
-    )
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_in_parent)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import threading
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from resilient.diagnostics.masking import Clean, mask
 from resilient.diagnostics.states import states_or_none
 from resilient.ending import at_end
 from resilient.registry import Registry, registry
+from resilient.ticking import Ticker
 
 
 def dump_stats(registry: Registry = registry) -> None:
@@ -54,70 +54,25 @@ def host_name() -> str:
     return mask(socket.gethostname()[:200])
 
 
-class Dumper:
-    """Dumps the figures every so often, from a daemon thread, until it is stopped."""
-
-    def __init__(self, seconds: float, registry: Registry) -> None:
-        self.seconds = seconds
-        self.errors = 0
-        """Dumps that failed; the next one is tried all the same."""
-        self._registry = registry
-        self.start()
-
-    def start(self) -> None:
-        """Start the thread; a forked child does it again, since threads don't survive a fork."""
-        # An event of its own for each thread: one that was stopped stays stopped.
-        self._stopped = threading.Event()
-        name = "resilient-stats"
-        self._thread = threading.Thread(
-            target=self._run, args=(self._stopped,), name=name, daemon=True
-        )
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Dump no more; returns when a dump that is being written is finished."""
-        self._stopped.set()
-        if self._thread is not threading.current_thread():
-            self._thread.join()
-
-    def _run(self, stopped: threading.Event) -> None:
-        # In real time: under a fake clock, whose waits are over at once, this would never rest.
-        while not stopped.wait(self.seconds):
-            try:
-                dump_stats(self._registry)
-            except Exception:
-                self.errors += 1
-
-
 # Guards _dumper.
 _changing = threading.Lock()
-_dumper: Dumper | None = None
+_dumper: Ticker | None = None
 
 
-def dump_every(seconds: options.Seconds, registry: Registry = registry) -> Dumper:
+def dump_every(seconds: options.Seconds, registry: Registry = registry) -> Ticker:
     """Dump the figures every so many seconds, in forked children too.
 
     A process has one such thread: calling this again replaces it. `.stop()` of what is returned
-    ends it.
+    ends it; its `errors` are dumps that failed, the next one is tried all the same.
     """
     global _dumper
     seconds = options.seconds(seconds, "dump_every")
     with _changing:
         if _dumper is not None:
             _dumper.stop()
-        _dumper = Dumper(seconds, registry)
-        return _dumper
-
-
-def _restart_in_child() -> None:
-    global _changing
-    _changing = threading.Lock()
-    if _dumper is not None and not _dumper._stopped.is_set():
+        _dumper = Ticker(lambda: dump_stats(registry), seconds, "resilient-stats")
         _dumper.start()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_restart_in_child)
+        return _dumper
 
 
 def dump_at_exit() -> None:

@@ -266,7 +266,7 @@ def test_figures_are_written_every_so_often_until_stopped(
     for _ in range(3):
         assert written.acquire(timeout=30)
     installed.stop()
-    assert not installed._thread.is_alive()
+    assert not installed.is_running
     # The second one knows what the first has told.
     assert install(busy) is not installed
     assert worker.scrape()["resilient_calls_total", "transient"] == 1

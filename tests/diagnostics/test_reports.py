@@ -102,13 +102,13 @@ def test_figures_are_dumped_every_so_often_until_stopped(busy: Registry, dumps: 
     for _ in range(6):
         dumps.wait()
     dumper.stop()
-    assert not dumper._thread.is_alive()
+    assert not dumper.is_running
 
 
 def test_asking_again_replaces_the_dumper(busy: Registry, dumps: Dumps) -> None:
     first = dump_every(3600, busy)
     second = dump_every(0.001, busy)
-    assert not first._thread.is_alive()
+    assert not first.is_running
     dumps.wait()
     second.stop()
 
@@ -129,25 +129,6 @@ def test_a_failing_dump_is_counted_and_tried_again(dumps: Dumps) -> None:
     assert twice.wait(30)
     dumper.stop()
     assert dumper.errors >= 2
-
-
-def test_a_dumper_can_be_stopped_from_its_own_thread(dumps: Dumps) -> None:
-    done = threading.Event()
-
-    class Stopping(Registry):
-        def process(self) -> dict[str, Any]:
-            dumper.stop()
-            done.set()
-            return super().process()
-
-    started = Stopping()
-    dumper = reports.Dumper(3600, started)
-    dumper.stop()
-    dumper.seconds = 0.001
-    dumper.start()
-    assert done.wait(30)
-    dumper._thread.join(30)
-    assert not dumper._thread.is_alive()
 
 
 @pytest.mark.parametrize("seconds", [0, -1, "10"])
@@ -187,7 +168,7 @@ arrived = threading.Event()
 dumper = dump_every(0.01)
 dumper.stop()
 dumper = dump_every(3600)
-dumper.seconds = 0.01
+dumper.every = 0.01
 child = os.fork()
 if child == 0:
     logger.add(lambda text: arrived.set())

@@ -9,12 +9,12 @@ from typing import Any
 from resilient import options
 from resilient.call import Call, Step, listeners
 from resilient.diagnostics.dashboard.history import History, Tally
-from resilient.diagnostics.dashboard.sampling import Sampler
 from resilient.diagnostics.dashboard.stories import ALERTS, BREAKERS, ENDS, Moment, Stories, Told
 from resilient.diagnostics.dashboard.view import ALL, Now, key_of
 from resilient.diagnostics.states import states_in, worst_first
 from resilient.diagnostics.story import story_of
 from resilient.registry import Registry, registry
+from resilient.ticking import Ticker
 from resilient.timing import clock
 
 
@@ -29,7 +29,10 @@ class Live:
         self.registry = registry
         self.history = History(step)
         self.stories = Stories()
-        self._sampler = Sampler(self.look, step, self._renew)
+        # Aligned: a look belongs to the window that it ends.
+        self._ticker = Ticker(
+            self.look, step, "resilient-dashboard", aligned=True, renew=self._renew
+        )
         self._renew()
 
     def _renew(self) -> None:
@@ -45,12 +48,12 @@ class Live:
         if not self._looks:
             self.look()  # what comes next is counted from here
         listeners.add(self.hear)
-        self._sampler.start()
+        self._ticker.start()
 
     def stop(self) -> None:
         """Watch no longer."""
         listeners.remove(self.hear)
-        self._sampler.stop()
+        self._ticker.stop()
 
     def hear(self, call: Call | None, step: Step) -> None:
         """Keep a step for the stories: this is the listener."""

@@ -9,13 +9,13 @@ from typing import Any
 from resilient import options
 from resilient.diagnostics.dashboard.entries import Entry, entries_in
 from resilient.diagnostics.dashboard.history import History, Tally
-from resilient.diagnostics.dashboard.sampling import Sampler
 from resilient.diagnostics.dashboard.stories import Stories
 from resilient.diagnostics.dashboard.view import ALL, Now, key_of
 from resilient.diagnostics.following import followers
 from resilient.diagnostics.merging import Merger
 from resilient.diagnostics.states import worst_first
 from resilient.forking import open_locks
+from resilient.ticking import Ticker
 from resilient.timing import clock
 
 MOST_TALLIES = 20_000
@@ -41,7 +41,10 @@ class Logs:
         self.unreadable = 0
         """How often a log could not be read; it is tried again."""
         self._followers = followers(paths, growing=True)
-        self._sampler = Sampler(self.look, step, self._open_locks)
+        # Aligned: a look belongs to the window that it ends.
+        self._ticker = Ticker(
+            self.look, step, "resilient-dashboard", aligned=True, renew=self._open_locks
+        )
         self._merger = Merger()
         self._tallies: OrderedDict[tuple[Any, ...], tuple[float, Tally]] = OrderedDict()
         self._has_read = False
@@ -57,11 +60,11 @@ class Logs:
         """Read what there is, and watch from now on; nothing happens if it does already."""
         if not self._has_read:
             self.look()
-        self._sampler.start()
+        self._ticker.start()
 
     def stop(self) -> None:
         """Watch no longer."""
-        self._sampler.stop()
+        self._ticker.stop()
 
     def look(self) -> None:
         """Read what has come since the last look."""

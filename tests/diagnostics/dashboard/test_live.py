@@ -9,7 +9,6 @@ import pytest
 from resilient import BreakerOpen, ConfigurationError, breaker, fallback, retry, service, throttled
 from resilient.call import listeners
 from resilient.diagnostics.dashboard import Live, dashboard
-from resilient.diagnostics.dashboard.sampling import Sampler
 from resilient.diagnostics.dashboard.view import ALL, key_of
 from resilient.registry import Registry, registry
 from resilient.testing import FakeClock
@@ -154,21 +153,6 @@ def test_what_was_counted_before_a_dashboard_is_no_news(clock: FakeClock) -> Non
     board.source.look()
     board.close()
     assert sum(calls(board.source)) == 3
-
-
-def test_a_look_that_fails_does_not_end_the_looking() -> None:
-    looks = []
-
-    def look() -> None:
-        looks.append(1)
-        raise OSError
-
-    sampler = Sampler(look, 0.001, lambda: None)
-    sampler.start()
-    sampler.start()
-    until(lambda: len(looks) > 2)
-    sampler.stop()
-    assert sampler.errors >= 2
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
