@@ -6,8 +6,8 @@ import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from resilient.sharing import budgets, circuits
-from resilient.sharing.ledger import Ledger, longest_life
+from resilient.sharing.rules import budgets, circuits
+from resilient.sharing.rules.ledger import Ledger, longest_life
 from resilient.sharing.shapes import (
     Ask,
     BudgetReport,

@@ -114,7 +114,7 @@ def default_state() -> SharedState | None:
 def _raw_state(url: str, bound: float, namespace: str) -> StateStore:
     scheme, rest = scheme_of(url)
     if scheme == "sqlite":
-        from resilient.sharing.sqlite import open_sqlite
+        from resilient.sharing.sqlite.state import open_sqlite
 
         return open_sqlite(sqlite_path(rest, "open_state"), bound)
     if scheme == "memory":
@@ -122,7 +122,7 @@ def _raw_state(url: str, bound: float, namespace: str) -> StateStore:
 
         return MemoryState(f"memory:{rest}")
     if scheme.partition("+")[0] in SCHEMES:
-        from resilient.sharing.redis import open_redis
+        from resilient.sharing.redis.state import open_redis
 
         return open_redis(scheme, rest, bound, namespace)
     raise ConfigurationError(f'open_state("{scheme}://…"): there is no such store; {REMEDY}.')

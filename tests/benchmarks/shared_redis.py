@@ -19,7 +19,7 @@ CALLS = 20_000
 
 def acquire() -> Function:
     """One slot, with the former one done."""
-    from resilient.sharing.redis import open_redis
+    from resilient.sharing.redis.state import open_redis
     from resilient.sharing.shapes import Ask
 
     state = open_redis("redis", f"127.0.0.1:{valkey_server().port}/0", 5.0, "benchmark")

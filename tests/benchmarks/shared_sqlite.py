@@ -33,7 +33,7 @@ def _folder() -> Path:
 def acquire() -> Function:
     """One slot, with the former one done."""
     from resilient.sharing.shapes import Ask
-    from resilient.sharing.sqlite import open_sqlite
+    from resilient.sharing.sqlite.state import open_sqlite
 
     state = open_sqlite(_folder() / "state.db", 5.0)
     first = Ask("quota", "worker", [(CALLS, PERIOD)], 5.0, want=1)
@@ -44,7 +44,7 @@ def acquire() -> Function:
 
 def transaction() -> Function:
     from resilient.sharing.shapes import Ask
-    from resilient.sharing.sqlite import open_sqlite
+    from resilient.sharing.sqlite.state import open_sqlite
 
     path = _folder() / "state.db"
     state = open_sqlite(path, 5.0)

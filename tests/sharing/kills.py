@@ -20,7 +20,7 @@ from contextlib import closing
 from pathlib import Path
 
 from resilient.sharing.shapes import Ask
-from resilient.sharing.sqlite import open_sqlite
+from resilient.sharing.sqlite.state import open_sqlite
 from resilient.stores.bytes_store import StoreFailed
 
 WORKERS = 4

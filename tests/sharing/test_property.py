@@ -21,7 +21,7 @@ from hypothesis.stateful import (
 from resilient.sharing.memory import MemoryState
 from resilient.sharing.protocol import StateStore
 from resilient.sharing.shapes import Ask
-from resilient.sharing.sqlite import open_sqlite
+from resilient.sharing.sqlite.state import open_sqlite
 from resilient.testing import FakeClock
 from resilient.timing import clock
 from tests.sharing.model import TICK, Vendor, Worker
@@ -168,7 +168,7 @@ def sqlite_homes(folder: Path) -> Callable[[], Callable[[], StateStore]]:
 
 
 def redis_homes(port: int) -> Callable[[], Callable[[], StateStore]]:
-    from resilient.sharing.redis import RedisState
+    from resilient.sharing.redis.state import RedisState
     from resilient.stores.redis_connection import Wire
 
     def home() -> Callable[[], StateStore]:

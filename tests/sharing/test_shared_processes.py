@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from resilient.sharing.shapes import Ask, CircuitReport, CircuitTerms
-from resilient.sharing.sqlite import open_sqlite
+from resilient.sharing.sqlite.state import open_sqlite
 
 BURST = """
 import sys

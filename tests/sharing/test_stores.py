@@ -11,7 +11,7 @@ import pytest
 from resilient.sharing.memory import MemoryState
 from resilient.sharing.protocol import StateStore
 from resilient.sharing.shapes import Ask, BudgetReport, CircuitReport, CircuitTerms
-from resilient.sharing.sqlite import open_sqlite
+from resilient.sharing.sqlite.state import open_sqlite
 from resilient.testing import FakeClock
 from tests.threads import StartThread
 

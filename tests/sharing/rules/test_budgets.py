@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from resilient.sharing import budgets
+from resilient.sharing.rules import budgets
 from resilient.sharing.shapes import BudgetReport, BudgetView
 
 

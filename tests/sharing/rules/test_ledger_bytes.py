@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resilient.sharing.ledger import Ledger
-from resilient.sharing.ledger_bytes import packed, unpacked
+from resilient.sharing.rules.ledger import Ledger
+from resilient.sharing.rules.ledger_bytes import packed, unpacked
 from resilient.sharing.shapes import Ask, Word
 
 

@@ -4,9 +4,9 @@ import math
 
 import pytest
 
-from resilient.sharing.ledger import IDLE, LATE, MOST_LOST, Ledger, longest_life
+from resilient.sharing.rules.ledger import IDLE, LATE, MOST_LOST, Ledger, longest_life
+from resilient.sharing.rules.words import DAY
 from resilient.sharing.shapes import Ask, Grant, Word
-from resilient.sharing.words import DAY
 
 THREE_A_SECOND = ((3, 1.0),)
 

@@ -1,6 +1,6 @@
 """The first half of a trade in Redis: the state is read, and what a worker brings is taken back.
 
-It is sharing.ledger in Lua, on what Redis keeps sorted; redis_trade has the other half.
+It is rules.ledger in Lua, on what Redis keeps sorted; `trade` has the other half.
 
 One quota has two keys that share a hash tag, so that a cluster has them in one place:
 
@@ -254,4 +254,4 @@ end
 """
 
 ACCOUNT = READ + BURY + LOGS + TAKE_BACK + FORGET
-"""Leaves behind what redis_trade goes on with: the locals of these blocks."""
+"""Leaves behind what `trade` goes on with: the locals of these blocks."""

@@ -15,10 +15,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from resilient.sharing.shapes import NEVER, CircuitReport, CircuitTerms, CircuitView, Probe
-from resilient.sharing.slices import is_current, is_live
-from resilient.sharing.soundness import is_circuit
-from resilient.sharing.sources import (
+from resilient.sharing.rules.slices import is_current, is_live
+from resilient.sharing.rules.soundness import is_circuit
+from resilient.sharing.rules.sources import (
     FAILED,
     MOST_SOURCES,
     NONE,
@@ -31,6 +30,7 @@ from resilient.sharing.sources import (
     summed,
     units,
 )
+from resilient.sharing.shapes import NEVER, CircuitReport, CircuitTerms, CircuitView, Probe
 
 State = dict[str, Any]
 """version; state: "closed", "open" or "half-open"; era: grows with each change of it; until: when a

@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 from struct import Struct, pack
 
-from resilient.sharing.redis_trade import MICRO, NOTHING
+from resilient.sharing.redis.trade import MICRO, NOTHING
 from resilient.sharing.shapes import NEVER, Ask, Grant, Word
 from resilient.stores.bytes_store import StoreFailed
 
@@ -29,7 +29,7 @@ def nonsense() -> StoreFailed:
 
 
 def asked(ask: Ask, turn: bytes, moment: int) -> list[bytes]:
-    """The arguments of redis_trade.TRADE. moment: as `moment` gives it, -1 for the server's."""
+    """The arguments of trade.TRADE. moment: as `moment` gives it, -1 for the server's."""
     rates, kept, want, done, spent = ask.rates, ask.kept, ask.want, ask.done, ask.spent
     numbers: list[float] = [
         moment,

@@ -16,9 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from resilient.errors import ConfigurationError
-from resilient.sharing import redis_words
 from resilient.sharing.memory import MemoryState
-from resilient.sharing.redis import RedisState, open_redis
+from resilient.sharing.redis import words
+from resilient.sharing.redis.state import RedisState, open_redis
 from resilient.sharing.shapes import (
     NEVER,
     Ask,
@@ -511,7 +511,7 @@ def test_nonsense_gives_no_slots(answer: bytes) -> None:
 @given(answer=st.binary(max_size=120) | st.lists(st.binary(max_size=40), max_size=5) | st.none())
 def test_any_answer_is_a_grant_or_a_failure(answer: Any) -> None:
     try:
-        grant = redis_words.granted(answer, 3)
+        grant = words.granted(answer, 3)
     except StoreFailed:
         return
     assert len(grant.starts) <= 3

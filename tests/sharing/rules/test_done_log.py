@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resilient.sharing.done_log import DoneLog
+from resilient.sharing.rules.done_log import DoneLog
 
 counts = st.integers(1, 3)
 moments = st.floats(0, 50, allow_nan=False)

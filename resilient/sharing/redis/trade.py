@@ -1,13 +1,13 @@
-"""The other half of a trade in Redis: slots are given, and all is kept. See redis_account."""
+"""The other half of a trade in Redis: slots are given, and all is kept. See `account`."""
 
 from __future__ import annotations
 
 import re
 
-from resilient.sharing.done_log import DoneLog
-from resilient.sharing.ledger import IDLE, LATE, MOST_LOGS
-from resilient.sharing.redis_account import ACCOUNT
-from resilient.sharing.words import DAY, MOST_WORDS, Words
+from resilient.sharing.redis.account import ACCOUNT
+from resilient.sharing.rules.done_log import DoneLog
+from resilient.sharing.rules.ledger import IDLE, LATE, MOST_LOGS
+from resilient.sharing.rules.words import DAY, MOST_WORDS, Words
 from resilient.stores.redis_scripts import Script
 
 MICRO = 1_000_000

@@ -9,9 +9,9 @@ import json
 import struct
 from array import array
 
-from resilient.sharing.done_log import DoneLog
-from resilient.sharing.ledger import Holder, Ledger, Lost
-from resilient.sharing.words import Kept
+from resilient.sharing.rules.done_log import DoneLog
+from resilient.sharing.rules.ledger import Holder, Ledger, Lost
+from resilient.sharing.rules.words import Kept
 
 _HEAD = struct.Struct("<BIIII")
 """The format; holders, logs; bytes of their names and of the JSON."""

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from resilient.errors import ConfigurationError
-from resilient.sharing.redis import RedisState, open_redis
+from resilient.sharing.redis.state import RedisState, open_redis
 from resilient.sharing.shapes import Ask, BudgetReport, CircuitReport, CircuitTerms
 from resilient.stores.bytes_store import StoreFailed
 from tests.threads import REAL_LIMIT, until

@@ -8,10 +8,11 @@ import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from resilient.sharing import budgets, circuits, redis_words
-from resilient.sharing.redis_scripts import LOOK, PUBLISH, PUBLISHED, SWAP
-from resilient.sharing.redis_topology import ClusterServer, SentinelWire
-from resilient.sharing.redis_trade import TRADE
+from resilient.sharing.redis import words
+from resilient.sharing.redis.scripts import LOOK, PUBLISH, PUBLISHED, SWAP
+from resilient.sharing.redis.topology import ClusterServer, SentinelWire
+from resilient.sharing.redis.trade import TRADE
+from resilient.sharing.rules import budgets, circuits
 from resilient.sharing.shapes import (
     NEVER,
     Ask,
@@ -84,11 +85,11 @@ class RedisState:
         self._begin_turns()
 
     def trade(self, ask: Ask) -> Grant:
-        tag = self._quota + redis_words.text(ask.quota)
+        tag = self._quota + words.text(ask.quota)
         turn = self._token + next(self._turns).to_bytes(6, "big")
-        arguments = redis_words.asked(ask, turn, self._moment())
+        arguments = words.asked(ask, turn, self._moment())
         answer = self._server.run(TRADE, [tag + b"}:s", tag + b"}:l"], arguments)
-        return redis_words.granted(answer, ask.want)
+        return words.granted(answer, ask.want)
 
     def circuits(self, worker: str, reports: Sequence[CircuitReport]) -> Sequence[CircuitView]:
         def change(place: int, state: State | None, now: float) -> tuple[State | None, CircuitView]:
@@ -123,15 +124,15 @@ class RedisState:
         return self._changed(self._budget, [one.name for one in reports], change, lasts)
 
     def publish(self, worker: str, figures: bytes, lives: float) -> None:
-        name, until = redis_words.text(worker), redis_words.millis(lives)
+        name, until = words.text(worker), words.millis(lives)
         self._server.run(PUBLISH, self._published, [self._now_text(), name, figures, until])
 
     def published(self) -> Mapping[str, bytes]:
         answer = self._server.run(PUBLISHED, self._published, [self._now_text()], writes=False)
-        pairs = redis_words.strings(answer)
+        pairs = words.strings(answer)
         if len(pairs) % 2:
-            raise redis_words.nonsense()
-        return {redis_words.read(name): figures for name, figures in _in_pairs(pairs)}
+            raise words.nonsense()
+        return {words.read(name): figures for name, figures in _in_pairs(pairs)}
 
     def close(self) -> None:
         self._server.close()
@@ -145,7 +146,7 @@ class RedisState:
         self._turns = itertools.count(1)
 
     def _moment(self) -> int:
-        return -1 if self._now is None else redis_words.moment(self._now())
+        return -1 if self._now is None else words.moment(self._now())
 
     def _now_text(self) -> bytes:
         return b"%d" % self._moment()
@@ -159,20 +160,20 @@ class RedisState:
     ) -> list[T]:
         """Change each named state by a pure function of what it is; what the function tells."""
         views: dict[int, T] = {}
-        keys = [prefix + redis_words.text(name) for name in names]
+        keys = [prefix + words.text(name) for name in names]
         waiting = list(range(len(names)))
         for _ in range(self.TRIES):
             if not waiting:
                 return [views[place] for place in range(len(names))]
             # One name in several reports is changed by one after the other.
             batch = list({keys[place]: place for place in reversed(waiting)}.values())
-            moment, *found = redis_words.strings(
+            moment, *found = words.strings(
                 self._server.run(
                     LOOK, [keys[place] for place in batch], [self._now_text()], writes=False
                 ),
                 1 + len(batch),
             )
-            now = redis_words.seconds(moment)
+            now = words.seconds(moment)
             swaps: list[tuple[int, list[bytes]]] = []
             for place, kept in zip(batch, found, strict=True):
                 state = _state_of(kept)
@@ -185,7 +186,7 @@ class RedisState:
                 if changed is not None and changed is not state:
                     lives = lasts(place, changed, now)
                     data = json.dumps(changed, separators=(",", ":")).encode()
-                    until = b"0" if lives == NEVER else redis_words.millis(lives)
+                    until = b"0" if lives == NEVER else words.millis(lives)
                     swaps.append((place, [kept, data, until]))
             taken = set(batch)
             waiting = [place for place in waiting if place not in taken]
@@ -199,7 +200,7 @@ class RedisState:
             return []
         arguments = list(itertools.chain.from_iterable(parts for _, parts in swaps))
         answer = self._server.run(SWAP, [keys[place] for place, _ in swaps], arguments)
-        verdicts = redis_words.strings(answer, len(swaps))
+        verdicts = words.strings(answer, len(swaps))
         return [
             place for (place, _), verdict in zip(swaps, verdicts, strict=True) if verdict != b"1"
         ]

@@ -4,9 +4,9 @@ import math
 
 import pytest
 
-from resilient.sharing.ledger import Ledger
+from resilient.sharing.rules.ledger import Ledger
+from resilient.sharing.rules.words import DAY, MOST_WORDS, Words
 from resilient.sharing.shapes import Ask, Grant, Word
-from resilient.sharing.words import DAY, MOST_WORDS, Words
 
 
 @pytest.fixture

@@ -15,9 +15,9 @@ import secrets
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 
-from resilient.sharing.done_log import DoneLog
+from resilient.sharing.rules.done_log import DoneLog
+from resilient.sharing.rules.words import DAY, Words
 from resilient.sharing.shapes import NEVER, Ask, Grant
-from resilient.sharing.words import DAY, Words
 
 MOST_LOGS = 16
 """Periods that are kept in mind while workers disagree about them."""

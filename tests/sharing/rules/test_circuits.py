@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resilient.sharing import circuits
+from resilient.sharing.rules import circuits
 from resilient.sharing.shapes import NEVER, CircuitReport, CircuitTerms, CircuitView, Probe
 
 TERMS = CircuitTerms(window=60, min_calls=10, fail_max=0, reset_timeout=30, success_threshold=2)

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from resilient.sharing.rules.slices import is_current, is_live
+from resilient.sharing.rules.soundness import is_budget
 from resilient.sharing.shapes import BudgetReport, BudgetView
-from resilient.sharing.slices import is_current, is_live
-from resilient.sharing.soundness import is_budget
 
 State = dict[str, Any]
 """version, slices."""

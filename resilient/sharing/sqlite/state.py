@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from resilient.sharing import budgets, circuits, sqlite_tables
-from resilient.sharing.ledger import Ledger, longest_life
-from resilient.sharing.ledger_bytes import packed, unpacked
+from resilient.sharing.rules import budgets, circuits
+from resilient.sharing.rules.ledger import Ledger, longest_life
+from resilient.sharing.rules.ledger_bytes import packed, unpacked
 from resilient.sharing.shapes import (
     Ask,
     BudgetReport,
@@ -22,6 +22,7 @@ from resilient.sharing.shapes import (
     Grant,
     Probe,
 )
+from resilient.sharing.sqlite import tables
 from resilient.stores.bytes_store import StoreFailed
 from resilient.stores.sqlite_connections import Connections
 from resilient.timing import clock
@@ -113,7 +114,7 @@ def open_sqlite(path: Path, bound: float) -> SqliteState:
 class SqliteState:
     """See StateStore.
 
-    `_ahead`: of the file's clock, as sqlite_tables tells it. `_known`: by name, the ledgers that
+    `_ahead`: of the file's clock, as tables tells it. `_known`: by name, the ledgers that
     were written last, as bytes too. Who takes one out has it alone.
     """
 
@@ -248,7 +249,7 @@ class SqliteState:
         return self._connections.write(change)
 
     def _prepare(self, db: sqlite3.Connection) -> None:
-        self._ahead = sqlite_tables.prepare(db)
+        self._ahead = tables.prepare(db)
         db.create_function("resilient_trade", 2, _trade)
 
     def _sweep(self) -> None:

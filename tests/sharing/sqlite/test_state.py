@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from resilient.sharing import sqlite as sharing_sqlite
-from resilient.sharing import sqlite_tables
 from resilient.sharing.shapes import Ask, BudgetReport, CircuitReport, CircuitTerms, Grant
-from resilient.sharing.sqlite import SqliteState, open_sqlite
+from resilient.sharing.sqlite import state as sqlite_state
+from resilient.sharing.sqlite import tables
+from resilient.sharing.sqlite.state import SqliteState, open_sqlite
 from resilient.stores.bytes_store import StoreFailed
 from resilient.stores.opening import open_store
 from resilient.testing import FakeClock
@@ -62,7 +62,7 @@ def test_time_of_day_that_jumps_changes_nothing(
 def reboot(clock: FakeClock, monkeypatch: pytest.MonkeyPatch, *, time_off: float) -> None:
     """The monotonic clock begins at 5, and the time of day has gone on for `time_off` seconds."""
     now = clock.time()
-    monkeypatch.setattr(sqlite_tables, "boot_of_this_machine", lambda: f"boot at {now}")
+    monkeypatch.setattr(tables, "boot_of_this_machine", lambda: f"boot at {now}")
     monkeypatch.setattr(clock, "_now", 5.0)
     monkeypatch.setattr(clock, "_ahead", now + time_off - 5.0)
 
@@ -100,10 +100,10 @@ def test_processes_of_one_boot_have_one_clock(
 def test_boot_is_known_without_the_file_that_names_it(
     clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sqlite_tables, "_LINUX", Path("/nowhere/at/all"))
-    boot = sqlite_tables.boot_of_this_machine()
+    monkeypatch.setattr(tables, "_LINUX", Path("/nowhere/at/all"))
+    boot = tables.boot_of_this_machine()
     clock.advance(1000)
-    assert sqlite_tables.boot_of_this_machine() == boot
+    assert tables.boot_of_this_machine() == boot
 
 
 def test_cache_and_shared_state_may_live_in_one_file(path: Path, clock: FakeClock) -> None:
@@ -167,7 +167,7 @@ def test_trade_that_fails_takes_nothing(
         def packed(_: object) -> bytes:
             raise KeyboardInterrupt
 
-        patch.setattr(sharing_sqlite, "packed", packed)
+        patch.setattr(sqlite_state, "packed", packed)
         with pytest.raises(KeyboardInterrupt):
             take(state, 1)
     assert len(take(state).starts) == 2
