@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 import weakref
+from threading import get_ident
 from typing import Protocol
-
-from resilient.timing import clock
 
 PATIENCE = 5.0
 """Seconds that a fork waits for the threads inside: longer than any of them should take."""
@@ -28,18 +28,23 @@ class Closing(Protocol):
 class ForkGate:
     """Threads enter and leave; a fork waits until all have left, and lets none in meanwhile.
 
-    `_lock`, which `_changed` waits with, guards `_inside`, how many times each thread has entered,
-    and `_is_shut`. The handler of a signal may come in while its thread holds it.
+    `_inside`: how many times each thread has entered. A thread changes only its own number, and
+    looks at `_is_shut` after that; a fork sets that first and looks at the numbers then. So neither
+    misses the other, and who comes and goes needs no lock. `_lock`, which `_changed` waits with,
+    guards `_is_shut`; the handler of a signal may come in while its thread holds it.
     """
 
     __slots__ = ("_changed", "_inside", "_is_shut", "_kept", "_lock")
 
     def __init__(self) -> None:
-        self._lock = threading.RLock()
-        self._changed = threading.Condition(self._lock)
         self._inside: dict[int, int] = {}
         self._is_shut = False
         self._kept: weakref.WeakSet[Closing] = weakref.WeakSet()
+        self._new_lock()
+
+    def _new_lock(self) -> None:
+        self._lock = threading.RLock()
+        self._changed = threading.Condition(self._lock)
 
     def keep_closed(self, thing: Closing) -> None:
         """Close it before each fork."""
@@ -47,31 +52,41 @@ class ForkGate:
 
     def enter(self) -> None:
         """Go inside; whoever is there already may go further."""
-        me = threading.get_ident()
-        inside = self._inside
-        with self._lock:
-            while self._is_shut and me not in inside:
-                self._changed.wait()
-            inside[me] = inside.get(me, 0) + 1
+        me, inside = get_ident(), self._inside
+        times = inside.get(me, 0)
+        inside[me] = times + 1
+        if self._is_shut and not times:
+            self._wait_outside(me)
 
     def leave(self) -> None:
         """Come out again; who has not entered may say so too."""
-        me = threading.get_ident()
+        me, inside = get_ident(), self._inside
+        times = inside.pop(me, 0)
+        if times > 1:
+            inside[me] = times - 1
+        elif self._is_shut:
+            self._tell()
+
+    def _wait_outside(self, me: int) -> None:
         with self._lock:
-            count = self._inside.pop(me, 0)
-            if count > 1:
-                self._inside[me] = count - 1
-            elif self._is_shut:
-                self._changed.notify_all()
+            self._inside.pop(me, None)
+            self._tell()
+            while self._is_shut:
+                self._changed.wait()
+            self._inside[me] = 1
+
+    def _tell(self) -> None:
+        with self._lock:
+            self._changed.notify_all()
 
     def before_fork(self) -> None:
-        """Wait for the others, and close what is open."""
-        me = threading.get_ident()
-        end = clock.monotonic() + PATIENCE
+        """Wait for the others (in real time), and close what is open."""
+        me = get_ident()
+        end = time.monotonic() + PATIENCE
         with self._lock:
             self._is_shut = True
-            while self._inside.keys() - {me}:
-                left = end - clock.monotonic()
+            while any(one != me for one in list(self._inside)):
+                left = end - time.monotonic()
                 if left <= 0 or not self._changed.wait(left):
                     return
         for thing in list(self._kept):
@@ -85,9 +100,8 @@ class ForkGate:
 
     def after_in_child(self) -> None:
         """There is nobody here but this thread."""
-        me = threading.get_ident()
-        self._lock = threading.RLock()
-        self._changed = threading.Condition(self._lock)
+        self._new_lock()
+        me = get_ident()
         for other in self._inside.keys() - {me}:
             del self._inside[other]
         self._is_shut = False

@@ -210,7 +210,7 @@ for _, one in ipairs(logs) do
         local count, moment = noted[at], noted[at + 1]
         if count > 0 and moment + one[PERIOD] > now then
             if one[MOMENTS] >= EXACT then
-                -- Never earlier: what it costs is a thousandth of the quota.
+                -- Never earlier; see rules.done_log.
                 local grain = one[PERIOD] / STEPS
                 moment = math.ceil(math.ceil(moment / grain) * grain)
             end

@@ -19,11 +19,12 @@ class DoneLog:
     asked_at: when a worker last named this period.
 
     Up to EXACT entries are as they were told. Beyond that, moments are rounded up, so that a rate
-    of a million a day takes no more than STEPS entries: what it costs is a thousandth of the quota.
+    of a million a day takes no more than STEPS entries, which with all else fit into a page of
+    SQLite's: what it costs is a slot's coming back later by up to a 256th of the period.
     """
 
     EXACT = 128
-    STEPS = 1024
+    STEPS = 256
 
     __slots__ = ("asked_at", "counts", "moments", "period", "total")
 

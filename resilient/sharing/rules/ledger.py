@@ -31,6 +31,8 @@ LATE = 300.0
 MOST_LOST = 64
 """Workers that may; of more, those who died first may not."""
 
+_NOTHING = itertools.repeat(0)
+
 _ROUNDING = 1e-6
 """Seconds that a slot may be late: sums of floats are."""
 
@@ -244,4 +246,5 @@ def longest_life(ask: Ask) -> float:
 
 def _with_kept(ask: Ask) -> Iterable[tuple[tuple[int, float], int]]:
     """Each rate with the slots of it that must stay free."""
-    return zip(ask.rates, itertools.chain(ask.kept, itertools.repeat(0)), strict=False)
+    kept = itertools.chain(ask.kept, _NOTHING) if ask.kept else _NOTHING
+    return zip(ask.rates, kept, strict=False)
