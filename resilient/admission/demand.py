@@ -81,7 +81,8 @@ class Demand:
 
     def gave_back(self) -> None:
         """Whoever waited for running calls may find that something has changed."""
-        self._again = {size: known for size, known in self._again.items() if not known[2]}
+        if self._again:
+            self._again = {size: known for size, known in self._again.items() if not known[2]}
 
     def forget(self) -> None:
         """What was known of the store is no longer so."""

@@ -131,6 +131,22 @@ class SharedQuota(Quota):
             now = clock.monotonic()
         return SOONEST
 
+    def take_at_hand(self, permit: Permit, now: float) -> bool:
+        """Take one slot that this worker has been given, if nothing else has to be looked at."""
+        with self._lock:
+            account = self._account
+            if (
+                self.guarded_until > now
+                or account.leases.lacks(1, now) != 0
+                or account.outage.caps(now)
+                or any(log.lacks(1, now) for log in self.logs)
+            ):
+                return False
+            for log in self.logs:
+                log.take_some(1, now)
+            account.use(permit)
+            return True
+
     def give(self, permit: Permit) -> None:
         now = clock.monotonic()
         with self._lock:

@@ -76,6 +76,8 @@ class Throttled(Policy, Gate):
         )
         self._key = options.function(key, "throttled(key)")
         self._priority = options.function(priority, "throttled(priority)")
+        # Is one call like another?
+        self._is_plain = key is None and self.cost == 1 and priority is None
         self._largest = min((rate.calls for rate in self.rates), default=None)
         if isinstance(self.cost, int) and self.cost > (self._largest or self.cost):
             raise ConfigurationError(
@@ -161,8 +163,12 @@ class Throttled(Policy, Gate):
             finally:
                 self._keyed.let_go(quota)
 
-        is_simple = self._quota.is_simple and target.http_cache is None
-        return self._bind_simple(proceed, handler) if is_simple else handler
+        if target.http_cache is None and self._is_plain:
+            if isinstance(self._quota, SharedQuota):
+                return self._bind_leased(self._quota, proceed, handler, target)
+            if self._quota.is_simple:
+                return self._bind_simple(proceed, handler)
+        return handler
 
     def _bind_simple(self, proceed: Handler, otherwise: Handler) -> Handler:
         """The same for one slot of one rate, while there is room: one frame instead of five."""
@@ -205,6 +211,25 @@ class Throttled(Policy, Gate):
 
         return handler
 
+    def _bind_leased(
+        self, quota: SharedQuota, proceed: Handler, otherwise: Handler, target: Target
+    ) -> Handler:
+        """The same for one slot of those that the store has given this worker already."""
+        waiting, label = quota.line.waiting, target.label
+
+        def handler(call: Call) -> Any:
+            if waiting or call.admissions is not None or call.parent is not None:
+                return otherwise(call)
+            permit = Permit(quota, 1, label)
+            self._holdings.begin(call, permit)
+            try:
+                permit.is_held = quota.take_at_hand(permit, clock.monotonic())
+                return self._heed(call, proceed) if permit.is_held else otherwise(call)
+            finally:
+                self._leave(call)
+
+        return handler
+
     def _run(self, quota: Quota, call: Call, proceed: Handler) -> Any:
         is_urgent = self._priority is not None and bool(self._priority(*call.args, **call.kwargs))
         permit = Permit(quota, self._cost_of(call), call.target.label, urgent=is_urgent)
@@ -215,17 +240,21 @@ class Throttled(Policy, Gate):
             else:
                 inherits = self.per == "request" and self._holdings.inherit(call, permit)
                 permit.is_held = inherits or self._enter(call, permit)
-            try:
-                result = proceed(call)
-            except Exception as error:
-                judge_error(call, error)
-                self._learn(call)
-                raise
-            if call.outcome is not FINE:
-                self._learn(call)
-            return result
+            return self._heed(call, proceed)
         finally:
             self._leave(call)
+
+    def _heed(self, call: Call, proceed: Handler) -> Any:
+        """Go on, and learn from what comes of it."""
+        try:
+            result = proceed(call)
+        except Exception as error:
+            judge_error(call, error)
+            self._learn(call)
+            raise
+        if call.outcome is not FINE:
+            self._learn(call)
+        return result
 
     def next_request(self, call: Call) -> None:
         """One more request of a running call: the one before is done, this one needs its own."""
@@ -303,11 +332,10 @@ class Throttled(Policy, Gate):
                 spread=spread,
                 careful=careful,
             )
-        is_simple = self._key is None and self.cost == 1 and self._priority is None
         return Quota(
             self.rates,
             self.max_waiting,
-            simple=is_simple and not spread,
+            simple=self._is_plain and not spread,
             reserve=self.reserve,
             spread=spread,
             careful=careful,
