@@ -35,6 +35,14 @@ def workers_of(store: Store, count: int, *rates: Rate, **options: Any) -> list[W
     return [Worker(store, *rates, **options) for _ in range(count)]
 
 
+def worker_with_slots_at_hand(clock: FakeClock, store: Store) -> Worker:
+    (one,) = workers_of(store, 1, Rate(1000, 1))
+    while len(one.quota._account.leases.slots) < 2:
+        one.give(*one.takes(1))
+        clock.advance(0.001)
+    return one
+
+
 def said(
     clock: FakeClock,
     remaining: float | None = None,
@@ -657,6 +665,22 @@ def test_a_thread_that_is_interrupted_while_it_asks_leaves_the_quota_usable(
         one.take()
     assert one.take()
     assert not one.quota._account.asking
+
+
+def test_a_slot_that_the_store_may_have_taken_back_is_at_nobodys_hand(
+    clock: FakeClock, store: Store
+) -> None:
+    one = worker_with_slots_at_hand(clock, store)
+    assert one.quota.take_at_hand(Permit(one.quota), clock.now)
+    clock.advance(0.4)  # of its life of 0.5 s
+    assert not one.quota.take_at_hand(Permit(one.quota), clock.now)
+    assert not one.quota._account.leases.slots
+
+
+def test_a_slot_at_hand_waits_for_the_end_of_a_pause(clock: FakeClock, store: Store) -> None:
+    one = worker_with_slots_at_hand(clock, store)
+    one.quota.pause(10)
+    assert not one.quota.take_at_hand(Permit(one.quota), clock.now)
 
 
 def test_a_forked_child_that_never_reaches_the_store_takes_its_share(

@@ -63,7 +63,12 @@ class Worker:
         """A permit that holds slots, or None if there are none now."""
         permit = Permit(self.quota, cost, options.pop("who", "f"), **options)
         permit.until = clock.monotonic() + within
-        return None if self.quota.take(permit, clock.monotonic()) else permit
+        now = clock.monotonic()
+        # As calls do it that are like one another.
+        is_plain = cost == 1 and not permit.urgent and not self.quota._reserve
+        if is_plain and self.quota.take_at_hand(permit, now):
+            return permit
+        return None if self.quota.take(permit, now) else permit
 
     def takes(self, most: int = 50, **options: Any) -> list[Permit]:
         """As many permits as there are slots for now."""
