@@ -683,6 +683,25 @@ def test_a_slot_at_hand_waits_for_the_end_of_a_pause(clock: FakeClock, store: St
     assert not one.quota.take_at_hand(Permit(one.quota), clock.now)
 
 
+def test_a_slot_at_hand_is_not_beyond_what_this_worker_knows_itself(
+    clock: FakeClock, store: Store
+) -> None:
+    one = worker_with_slots_at_hand(clock, store)
+    (log,) = one.quota.logs
+    log.take_some(log.free, clock.now)
+    assert not one.quota.take_at_hand(Permit(one.quota), clock.now)
+
+
+def test_a_slot_at_hand_may_be_more_than_the_share_while_others_miss_the_store(
+    clock: FakeClock, store: Store
+) -> None:
+    one = worker_with_slots_at_hand(clock, store)
+    one.quota._account.outage.end(clock.now)
+    assert not one.quota.take_at_hand(Permit(one.quota), clock.now)
+    clock.advance(0.3)
+    assert one.take()
+
+
 def test_a_forked_child_that_never_reaches_the_store_takes_its_share(
     clock: FakeClock, store: Store
 ) -> None:
