@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
@@ -38,6 +38,20 @@ def asked(seconds: float) -> Iterator[Asked]:
     except ModuleNotFoundError:
         return
     yield _asked("Valkey", url, seconds)
+
+
+def throttled_call(url: str, calls: int, period: float) -> Callable[[int], object]:
+    """A function under a shared quota that is more than a benchmark uses."""
+    from resilient import open_state, throttled
+
+    state = open_state(url, timeout=5.0)
+
+    @throttled(calls=calls, period=period, store=state, name="calls")
+    def call(number: int) -> None:
+        """Nothing."""
+
+    call(0)
+    return call
 
 
 def _asked(store: str, url: str, seconds: float) -> Asked:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from tests.benchmarks.leases import throttled_call
 from tests.benchmarks.measure import Comparison, Contender
 from tests.benchmarks.stores import valkey_server
 
@@ -31,6 +32,11 @@ def acquire() -> Function:
         return state.trade(next_one).starts[0]
 
     return trade
+
+
+def call() -> Function:
+    """A call of a decorated function, most of which find a slot that was leased before."""
+    return throttled_call(f"redis://127.0.0.1:{valkey_server().port}/0", CALLS, 1.0)
 
 
 def evalsha() -> Function:
@@ -74,6 +80,7 @@ def pyrate_limiter_bucket() -> Function:
 GROUPS: dict[str, list[Contender]] = {
     "shared-redis": [
         Contender("Redis trade", acquire, same=True),
+        Contender("throttled on Redis", call, same=True),
         Contender("bare EVALSHA", evalsha, same=True),
         Contender("limits on Redis", limits_moving_window, same=True),
         Contender("pyrate-limiter on Redis", pyrate_limiter_bucket, same=True),
@@ -86,4 +93,7 @@ COMPARISONS = [
     ),
     Comparison("the same", "limits: moving window", "Redis trade", "limits on Redis", 1.5),
     Comparison("the same", "pyrate-limiter", "Redis trade", "pyrate-limiter on Redis", 1.0),
+    Comparison(
+        "a call of it, Redis", "redis-py: a bare EVALSHA", "throttled on Redis", "bare EVALSHA", 0.5
+    ),
 ]

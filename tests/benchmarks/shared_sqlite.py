@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tests.benchmarks.leases import throttled_call
 from tests.benchmarks.measure import Comparison, Contender
 
 Function = Callable[[int], object]
@@ -40,6 +41,11 @@ def acquire() -> Function:
     next_one = first._replace(done=[(1, 0.0)])
     state.trade(first)
     return lambda number: state.trade(next_one).starts[0]
+
+
+def call() -> Function:
+    """A call of a decorated function, most of which find a slot that was leased before."""
+    return throttled_call(f"sqlite:///{_folder()}/calls.db", CALLS, PERIOD)
 
 
 def transaction() -> Function:
@@ -89,6 +95,7 @@ def _forget_pyrate() -> None:
 GROUPS: dict[str, list[Contender]] = {
     "shared-sqlite": [
         Contender("SQLite trade", acquire, same=True),
+        Contender("throttled on SQLite", call, same=True),
         Contender("bare transaction", transaction, same=True),
         Contender(
             "pyrate-limiter on SQLite", pyrate_limiter_bucket, _forget_pyrate, same=True, calls=16
@@ -101,4 +108,7 @@ COMPARISONS = [
         "shared slot, SQLite", "a bare transaction", "SQLite trade", "bare transaction", 2.0
     ),
     Comparison("the same", "pyrate-limiter", "SQLite trade", "pyrate-limiter on SQLite", 1.0),
+    Comparison(
+        "a call of it, SQLite", "a bare transaction", "throttled on SQLite", "bare transaction", 1.0
+    ),
 ]
