@@ -163,10 +163,11 @@ def _print_stats(rounds: int) -> None:
             f"{cost.what:43}{cost.best:7.1f}{cost.cpu:9.1f}{cost.median:8.1f}"
             f"{_aim(cost.best, cost.aim)}"
         )
-    ratio = stats.ratio_while_dumped(rounds)
+    ratio = stats.ratio_while_looked_at(rounds)
     print(
-        f"a call of {stats.THREADS} threads while stats of {stats.SOME} functions are dumped every "
-        f"{stats.PAUSE:g} s: {ratio:.2f} of its cost without{_aim(ratio, 1.2)}"
+        f"a call of {stats.THREADS} threads while stats of {stats.SOME} functions are dumped, "
+        f"scraped and served in turns, every {stats.PAUSE:g} s: {ratio:.2f} of its cost without"
+        f"{_aim(ratio, 1.2)}"
     )
 
 

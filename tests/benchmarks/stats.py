@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 import tempfile
@@ -10,11 +11,16 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
+from typing import Any
+from wsgiref.util import setup_testing_defaults
 
 from loguru import logger
+from prometheus_client import CollectorRegistry, generate_latest
 
 from resilient import breaker, retry, service, throttled
 from resilient.diagnostics import dump_stats, log_to
+from resilient.diagnostics.dashboard import Live, dashboard
+from resilient.diagnostics.prometheus import install_prometheus
 from resilient.registry import registry
 
 FUNCTIONS = 1_000
@@ -28,8 +34,8 @@ CALLS = 4_000
 
 SOME = 20
 PAUSE = 0.1
-"""Seconds between two dumps of SOME functions while threads run: a hundred times as often as
-anybody needs them."""
+"""Seconds between two looks at SOME functions while threads run: a dump, a scrape of Prometheus's,
+a page of the dashboard, and so on. Each comes thirty to fifty times as often as anybody needs."""
 
 
 @dataclass(frozen=True)
@@ -102,10 +108,11 @@ def _cost(what: str, times: Sequence[tuple[float, float]], aim: float) -> Cost:
     return Cost(what, 1e3 * min(walls), 1e3 * min(cpus), 1e3 * median(walls), aim)
 
 
-def ratio_while_dumped(rounds: int) -> float:
-    """How many times as long threads take for their calls while stats are dumped; checks totals.
+def ratio_while_looked_at(rounds: int) -> float:
+    """How many times as long threads take for their calls while stats are dumped, scraped and
+    served; checks totals.
 
-    A round is one run without and one with dumps, in turns, so that a machine's moods cancel out.
+    A round is one run without and one with looks, in turns, so that a machine's moods cancel out.
     """
 
     @service("bench")
@@ -118,17 +125,18 @@ def ratio_while_dumped(rounds: int) -> float:
     ratios = []
     before = shared.resilient.stats()["calls"]
     logger.remove()  # loguru's own, on stderr
+    looks = [dump_stats, scrape(), serve()]
     with tempfile.TemporaryDirectory() as folder:
         sink = log_to(os.path.join(folder, "stats.log"), serialize=True)
         try:
             for _ in range(rounds):
                 alone = _seconds(shared)
                 stopped = threading.Event()
-                dumper = threading.Thread(target=_dump_until, args=(stopped,))
-                dumper.start()
+                looker = threading.Thread(target=_look_until, args=(stopped, looks))
+                looker.start()
                 ratios.append(_seconds(shared) / alone)
                 stopped.set()
-                dumper.join()
+                looker.join()
         finally:
             logger.remove(sink)
     if len(registry.snapshot()["functions"]) != len(some) + 1:
@@ -139,9 +147,34 @@ def ratio_while_dumped(rounds: int) -> float:
     return median(ratios)
 
 
-def _dump_until(stopped: threading.Event) -> None:
-    while not stopped.wait(PAUSE):
-        dump_stats()
+def scrape() -> Callable[[], object]:
+    """What Prometheus asks for."""
+    scraped = CollectorRegistry()
+    install_prometheus(scraped)
+    return lambda: generate_latest(scraped)
+
+
+def serve() -> Callable[[], object]:
+    """The dashboard's first page, from the figures as they are now."""
+    board = dashboard()
+    source = board.source
+    assert isinstance(source, Live)
+    environ: dict[str, Any] = {"REMOTE_ADDR": "127.0.0.1"}
+    setup_testing_defaults(environ)
+
+    def page() -> bytes:
+        source.look()
+        return b"".join(board(dict(environ), lambda *_: None))
+
+    assert b"function_0" in page()
+    return page
+
+
+def _look_until(stopped: threading.Event, looks: Sequence[Callable[[], object]]) -> None:
+    for look in itertools.cycle(looks):
+        if stopped.wait(PAUSE):
+            return
+        look()
 
 
 def _seconds(function: Callable[[int], object]) -> float:

@@ -8,8 +8,8 @@ app            from a request to an answer         access    who may look
 serving        a server of its own                 assets    style sheet, script, icon
 overview, detail, frame, plots                     the pages
 view           rows and states                     history   figures over time
-live, logs     where the figures come from         sampling  the thread that looks
-stories        calls that went wrong               entries   what a line of a log tells
+live, logs     where the figures come from         entries   what a line of a log tells
+stories        calls that went wrong
 """
 
 from __future__ import annotations
