@@ -7,9 +7,13 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 _left: list[Callable[[], object]] = []
 """No lock: each change is one step of a list, and who asks twice at once is called twice."""
+
+_told: Any = None
+"""What multiprocessing was told by, if it was."""
 
 
 def at_end(work: Callable[[], object]) -> None:
@@ -35,10 +39,10 @@ def _end() -> None:
 
 
 def _tell_multiprocessing(*_: object) -> None:
-    # Told more than once, it ends what is left by then.
+    global _told
     util = sys.modules.get("multiprocessing.util")
-    if util is not None:
-        util.Finalize(None, _end, exitpriority=1)
+    if util is not None and (_told is None or not _told.still_active()):
+        _told = util.Finalize(None, _end, exitpriority=1)
 
 
 def _renew_in_child() -> None:

@@ -339,7 +339,7 @@ class SharedQuota(Quota):
         if self._spread or self._reserve or self._is_tight_locked(permit.who, now):
             ahead = 0
         if ahead:
-            ahead = min(ahead, max(demand.wanted, self._may_lease()))
+            ahead = min(ahead, max(demand.wanted, self._most_ahead_locked()))
         return ask._replace(
             want=permit.cost - len(self._account.leases.slots) + ahead,
             whole=permit.cost > 1,
@@ -348,7 +348,7 @@ class SharedQuota(Quota):
             spends=[key_of(key) for key in self.buckets.keys_of(permit.who, now)],
         )
 
-    def _may_lease(self) -> int:
+    def _most_ahead_locked(self) -> int:
         """How many slots may be held ahead: of few that are left, or come anew, only few.
 
         What is leased is refused to others meanwhile.
