@@ -269,6 +269,8 @@ class Call:
     tell apart, in words; known where the target watches it (see `http.credentials`)."""
     carries: Carried | None = None
     """The same, or else what `cache_key` tells apart: is kept with the answer."""
+    signed: frozenset[str] = frozenset()
+    """Names, in lower case, of header fields that an `auth=` has set in requests of this call."""
     ran: int = 0
     """The attempt in which the function was last begun; only told where answers are cached."""
     offline: Refused | None = None

@@ -1,9 +1,9 @@
 """What a request authenticates with, found by name; and the calls that rest on it.
 
-Seen are the headers and the parameters of the URL that `secret_names` knows, the URL's user info
-and client certificates. Not seen is what has no name: a secret in the URL's path or in a body, and
-a certificate that somebody has loaded into an SSLContext himself. Where such a thing tells users
-apart, a cache needs `scope=`.
+Seen are the headers and the parameters of the URL that `secret_names` knows, the headers that an
+`auth=` of requests has set, the URL's user info and client certificates. Not seen is what has no
+name: a secret in the URL's path or in a body, and a certificate that somebody has loaded into an
+SSLContext himself. Where such a thing tells users apart, a cache needs `scope=`.
 
 What is another with every request (Digest, AWS Signature, OAuth 1) is another credential each time.
 """
@@ -16,7 +16,7 @@ import hashlib
 import os
 import re
 import threading
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import PurePath
 from typing import Any, NamedTuple
@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 from resilient.call import Call, Carried
 from resilient.http.secret_names import says_who
 from resilient.http.secret_urls import secret_parameters_of, user_info_of, without_secrets
+from resilient.http.signing import signed_in
 
 Headers = Mapping[Any, Any] | Iterable[tuple[Any, Any]]
 """Names in any case and their values, as text or bytes."""
@@ -63,14 +64,19 @@ _SCHEME = re.compile(r"([A-Za-z][\w-]*)[ \t]+(\S.*)\Z", re.DOTALL)  # RFC 9110 1
 _NAMED_TOKEN = re.compile(r"""(?:token|(?:api[_-]?)?key)="?([^",\s]+)"?\Z""", re.IGNORECASE)
 
 
-def credentials_of(url: str, headers: Headers, cert: Any = None) -> tuple[Credential, ...]:
+def credentials_of(
+    url: str, headers: Headers, cert: Any = None, signed: Collection[str] = ()
+) -> tuple[Credential, ...]:
     """Everything that one request authenticates with.
 
     cert: a client certificate as requests takes it: a path, or the paths of it and its key.
+    signed: names, in lower case, of headers that are credentials whatever they are called.
     """
     found: list[Credential] = []
     for name, value in headers.items() if isinstance(headers, Mapping) else headers:
         kind = _header_kind(name)
+        if kind is None and signed and _text(name).strip().lower() in signed:
+            kind = f"the {_text(name).strip().title()} header"
         if kind is not None:
             text = _text(value).strip()
             if text:
@@ -189,7 +195,7 @@ def is_watched(call: Call) -> bool:
 def note_request(call: Call, url: str, headers: Headers, cert: Any = None) -> None:
     """Tell the calls that watch what a request inside `call` authenticates with."""
     try:
-        found = credentials_of(url, headers, cert)
+        found = credentials_of(url, headers, cert, signed_in(call))
         for at in _watching(call) if found else ():
             held = _held(at.cache_key)
             for credential in found:

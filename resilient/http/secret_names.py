@@ -88,11 +88,16 @@ HARMLESS = tuple(
 """Ends of names that would be taken for credentials: places in a list, keys of data."""
 
 _ACTING_FOR = (
-    *("account", "accountid", "tenant", "tenantid", "organization", "organizationid", "userid"),
-    *("onbehalfof", "impersonateuser", "actas", "sudo"),
-    *("remoteuser", "forwardeduser", "forwardedemail", "authenticateduser", "clientprincipal"),
+    *("account", "tenant", "organization", "workspace", "project", "company", "merchant"),
+    *("customer", "userid", "username", "useremail", "userlogin", "principal", "forwardeduser"),
+    *("forwardedemail", "remoteuser", "authenticateduser", "impersonateuser", "onbehalf"),
+    *("onbehalfof", "actas", "sudo", "application", "clientid", "clientcert"),
+    "clientcertificate",
 )
 """Ends of headers' names that tell, without a secret, whose data is asked for."""
+
+_WHO = ("user", "email", "login", "org", "team", "profile", "identity", "subject", "scope", "dn")
+"""Such names that too many others end with: they have to be whole words, as in `Select-User`."""
 
 _LONGEST = 64
 
@@ -103,6 +108,10 @@ def _letters(name: str) -> str:
 
 _ENDS = tuple(dict.fromkeys(map(_letters, (*HEADERS, *NAMES, *_IN_REQUESTS))))
 _WORD = re.compile(rf"(?:^|[\W_])(?:{'|'.join(WORDS)})\d{{0,2}}\Z")
+_IN_HEADERS = tuple(
+    dict.fromkeys((*_ACTING_FOR, *(_letters(n) for n in IN_TEXTS if n not in IN_TEXTS_WHOLE)))
+)
+_HEADER_WORD = re.compile(rf"(?:^|[\W_])(?:{'|'.join((*_WHO, *IN_TEXTS_WHOLE))})(?:[-_]?id)?\Z")
 _OWN_KEY = re.compile(r"x[-_](?:.*[-_])?key\Z", re.DOTALL)
 
 
@@ -133,9 +142,22 @@ def is_credential(name: str) -> bool:
 
 @lru_cache(maxsize=1024)
 def _says_who(name: str) -> bool:
-    return _is_credential(name) or _letters(name.lower()).endswith(_ACTING_FOR)
+    name = name.lower()
+    letters = _letters(name)
+    if letters.endswith(HARMLESS):
+        return False
+    return (
+        _is_credential(name)
+        or letters.removeprefix("x") in _WHOLE
+        or letters.removesuffix("id").endswith(_IN_HEADERS)
+        or letters.endswith(_IN_HEADERS)
+        or _HEADER_WORD.search(name) is not None
+    )
 
 
 def says_who(name: str) -> bool:
-    """Does a header of this name say who asks, or for whom: also `Stripe-Account`, `Sudo` …?"""
+    """Does a header of this name say who asks, or for whom: also `Stripe-Account`, `Sudo` …?
+
+    A header that no log should show is a credential too, whatever a parameter of its name is.
+    """
     return _says_who(name[-_LONGEST:])

@@ -194,6 +194,29 @@ def test_a_request_without_a_credential_tells_nothing(
 # What only requests has
 
 
+def test_a_header_that_an_auth_object_sets_is_told_whatever_its_name(
+    watching: Watching, server: Vendor, session: requests.Session
+) -> None:
+    def signed(token: str) -> Callable[[requests.PreparedRequest], requests.PreparedRequest]:
+        def sign(request: requests.PreparedRequest) -> requests.PreparedRequest:
+            request.headers["X-Pizza"] = token
+            return request
+
+        return sign
+
+    @watching
+    def of_its_own() -> None:
+        session.get(server.url, auth=signed(TOKEN))
+
+    @watching
+    def of_one_given(token: str) -> None:
+        session.get(server.url, auth=signed(token))
+
+    of_its_own()
+    of_one_given(TOKEN)
+    assert watching.told == ["the X-Pizza header", None]
+
+
 def test_a_session_whose_token_changes_covers_nothing_as_an_argument_either(
     watching: Watching, server: Vendor, session: requests.Session
 ) -> None:

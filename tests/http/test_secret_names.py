@@ -39,7 +39,7 @@ def test_a_parameter_that_holds_a_secret_is_known_by_its_name(name: str) -> None
     [
         *("Accept", "Host", "User-Agent", "Content-Type", "If-None-Match", "Range", "Date", ""),
         *("Idempotency-Key", "X-Idempotency-Key", "Sec-WebSocket-Key", "X-Request-Id"),
-        *("page", "q", "user", "pageToken", "next_token", "nextPageToken", "continuation-token"),
+        *("page", "q", "pageToken", "next_token", "nextPageToken", "continuation-token"),
         *("sync_token", "sort_key", "partitionKey", "token_count", "max_tokens", "keyword"),
         *("monkey", "x-monkey", "compass", "design", "author", "tokenizer", "key_id", "state"),
     ],
@@ -53,12 +53,27 @@ def test_what_names_no_secret_is_no_credential(name: str) -> None:
     "name",
     [
         *("Stripe-Account", "X-Tenant-Id", "OpenAI-Organization", "X-Account-ID", "Sudo"),
-        *("X-On-Behalf-Of", "X-Forwarded-User", "X-MS-Client-Principal", "X-User-Id"),
+        *("X-On-Behalf-Of", "X-Forwarded-User", "X-MS-Client-Principal", "X-User-Id", "user"),
+        *("Api-Username", "X-Redmine-Switch-User", "Dropbox-API-Select-User", "X-PW-UserEmail"),
+        *("X-Scope-OrgID", "X-Grafana-Org-Id", "login-customer-id", "OpenAI-Project", "X-Team"),
+        *("X-Forwarded-Client-Cert", "X-SSL-Client-S-DN", "X-Honeycomb-Team", "X-MAL-CLIENT-ID"),
     ],
 )
 def test_a_header_may_say_whose_data_is_asked_for_without_a_secret(name: str) -> None:
     assert says_who(name)
     assert not is_credential(name)
+
+
+@pytest.mark.parametrize("name", ["X-Session", "X-Sid", "Bearer", "License-Key", "Client-Key"])
+def test_a_header_that_no_log_should_show_says_who_asks(name: str) -> None:
+    assert says_who(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["User-Agent", "X-Superuser-Mode", "X-Steam", "X-Cyborg", "X-Valid", "X-B3-TraceId"]
+)
+def test_what_only_sounds_like_somebody_is_nobody(name: str) -> None:
+    assert not says_who(name)
 
 
 def test_a_name_of_any_length_is_known_by_its_end() -> None:

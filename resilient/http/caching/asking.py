@@ -104,7 +104,7 @@ class _UnderWay:
             return self._confirmed(look, answer, flight, extra)
         if is_failure:
             stale = errand.stand_in(look, answer.status)
-            if flight is not None:
+            if flight is not None and errand.is_told_apart:
                 flight.exchange = _exchange_of(errand, answer.status)
                 flight.reply = answer.as_reply()
             if stale is not None:
@@ -141,6 +141,8 @@ class _UnderWay:
 
     def _keep_updated(self, updated: Stored) -> None:
         request, defaults = self.errand.request, self.errand.cache.defaults
+        if not self.errand.is_told_apart:
+            return
         if may_store(request, updated.status, updated.fields, defaults):
             self.keeping.update(self.place, self.begun, lambda old: put(old, request, updated))
         else:
@@ -149,6 +151,8 @@ class _UnderWay:
     def keep(self, answer: Answer) -> None:
         """Keep an answer if it may be, and forget what it replaces."""
         request, status = self.errand.request, answer.status
+        if not self.errand.is_told_apart:
+            return  # what others may see is no concern of this answer
         new: Stored | None = None
         if _may_store(self.errand, answer) and not self.errand.is_streaming and answer.is_whole():
             times = answer.requested_at, answer.received_at
@@ -174,6 +178,8 @@ class _UnderWay:
 
 
 def _may_store(errand: Errand, answer: Answer) -> bool:
+    if not errand.is_told_apart:
+        return False
     defaults = errand.cache.defaults
     return bool(guarded(may_store, errand.request, answer.status, answer.fields, defaults))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any
 
 from resilient.call import Call
@@ -89,6 +89,11 @@ class HttpCache:
 
         return CachingAdapter(self, adapter)
 
+    @property
+    def has_scope(self) -> bool:
+        """Has somebody said who may see what is kept?"""
+        return self._scope is not None
+
     def clear(self) -> None:
         """Forget all answers. Those under way now, which may be old, will not be kept."""
         self.keeping.clear()
@@ -101,18 +106,31 @@ class HttpCache:
         """How many URLs are kept; one that is asked with several credentials counts for each."""
         return len(self.keeping)
 
-    def key_of(self, owner: Call, url: str, headers: Any, cert: Any, verify: Any) -> bytes:
+    def key_of(
+        self,
+        owner: Call,
+        url: str,
+        headers: Any,
+        cert: Any,
+        verify: Any,
+        signed: Collection[str] = (),
+    ) -> bytes:
         """What the answers to a request are kept under: a keyed hash, so that nothing shows.
 
-        owner: the call of the decorated function. Raises whatever `scope` raises.
+        owner: the call of the decorated function. signed: headers that an `auth=` has set. Raises
+        whatever `scope` raises.
         """
-        credentials = credentials_of(url, headers, cert)
+        credentials = credentials_of(url, headers, cert, signed)
         who = (credentials and fingerprint(credentials, self._digest)) or b""
         scope = b"" if self._scope is None else (self._scope(owner) or b"")
         # What came from somebody who did not have to prove who he is, is for those alone who don't
         # ask for that.
         proof = b"" if verify is not False else b"unverified"
-        address = normalized(url).encode("utf-8", "surrogatepass")
+        site = normalized(url)
+        host = str(dict(headers).get("host", "")).strip().lower()
+        if host and host != site.partition("://")[2].partition("/")[0]:
+            site += f" {host}"  # RFC 9110 7.1: it tells which site of one address is meant
+        address = site.encode("utf-8", "surrogatepass")
         lengths = b"%d %d %d:" % (len(address), len(who), len(scope))
         return self._digest(self._name, lengths + address + who + scope + proof)
 

@@ -18,6 +18,11 @@ _DIRECTIVE = re.compile(
       | "(?:[^"\\]|\\(?:.|\Z))*(?P<stray>"|\Z)""",
     re.VERBOSE | re.ASCII | re.DOTALL,
 )
+# A semicolon between two directives is a mistake whose meaning is plain.
+_BETWEEN = re.compile(r"\s*[,;][\s,;]*")
+_ENDS = re.compile(r"\s*(?:[,;]|\Z)")
+_MALFORMED = "="
+"""The value of a directive that is not alone between commas: neither a number nor a name."""
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _FIELD_NAMES = re.compile(r"[!#$%&'*+.^_`|~\w\s,-]+", re.ASCII)
 
@@ -36,6 +41,9 @@ _NONE: Directives = {}
 def directives_of(cache_control: str | None) -> Directives:
     """The directives by lower-case name; "" for those without a value. Not to be changed.
 
+    What forbids something does so in any company. But a value that shares its place in the list
+    with something else, as in `max-age=60 5`, is none that can be read.
+
     Of several with one name the first counts (RFC 9111 4.2.1); of several no-cache or private, all
     of them do.
     """
@@ -47,7 +55,10 @@ def directives_of(cache_control: str | None) -> Directives:
 
 def _read(text: str) -> Directives:
     found: dict[str, str] = {}
+    end = 0
     for match in _DIRECTIVE.finditer(text):
+        is_alone = _begins(text, end, match.start()) and _ENDS.match(text, match.end())
+        end = match.end()
         name, quoted = match["name"], match["quoted"]
         if match["open"] == "" or match["stray"] == "":
             # The string never ends: what it holds may be directives, and those that forbid
@@ -58,12 +69,21 @@ def _read(text: str) -> Directives:
             continue
         name = name.lower()
         value = _ESCAPE.sub(r"\1", quoted) if quoted is not None else match["token"] or ""
+        if match["token"] == "" or not is_alone:
+            value = _MALFORMED
         if name not in found:
             found[name] = value
         elif name in _QUALIFIED:
             # The stricter is the one that names no fields.
             found[name] = f"{found[name]}, {value}" if found[name] and value else ""
     return found
+
+
+def _begins(text: str, end: int, start: int) -> bool:
+    """Does a new member of the list begin at `start`? end: of what was read before; 0 for none."""
+    if not end:
+        return not text[:start].strip(" \t\r\n,;")
+    return _BETWEEN.fullmatch(text, end, start) is not None
 
 
 _read_before = lru_cache(maxsize=512)(_read)

@@ -20,7 +20,10 @@ from resilient.http.caching.keeping import Place, Variants
 from resilient.http.caching.messages import Reply, Request, Stored
 from resilient.http.caching.responses import response_of
 from resilient.http.caching.reusing import Decision, may_stand_in
+from resilient.http.credentials import Credential, credentials_of
 from resilient.http.hooks.patches import guarded
+from resilient.http.leaving import leaving
+from resilient.http.signing import signed_in
 from resilient.timing import clock
 
 
@@ -38,6 +41,7 @@ class Errand:
 
     call: the innermost open one. owner: the one whose function has the cache. prepared: as the
     session made it. options: what the session hands to its adapter. behind: nobody waits for it.
+    is_told_apart: does the key know all that the request was seen to authenticate with?
     """
 
     __slots__ = (
@@ -45,6 +49,7 @@ class Errand:
         "behind",
         "cache",
         "call",
+        "is_told_apart",
         "options",
         "owner",
         "place",
@@ -71,6 +76,7 @@ class Errand:
         self.prepared = prepared
         self.options = options
         self.behind = False
+        self.is_told_apart = True
 
     def is_for_cache(self) -> bool:
         """Find out who asks for what; False if that can't be told."""
@@ -81,7 +87,8 @@ class Errand:
         try:
             headers = _pairs_of(prepared.headers)
             cert, verify = options.get("cert"), options.get("verify")
-            key = cache.key_of(self.owner, url, headers, cert, verify)
+            signed = signed_in(self.call)
+            key = cache.key_of(self.owner, url, headers, cert, verify, signed)
             self.place = Place(key, partial(cache.url_key, url))
             self.request = Request(method.upper(), url, cache.fields_of(headers))
         except Refused:
@@ -121,8 +128,29 @@ class Errand:
         if refusal is not None:
             raise refusal.with_traceback(None)
         sent = with_fields(self.prepared, extra)
-        response: requests.Response = self.adapter.inner.send(sent, **self.options)
+        known = guarded(self._known) or set()  # before an adapter may change the request itself
+        with leaving() as credentials:
+            try:
+                response: requests.Response = self.adapter.inner.send(sent, **self.options)
+            finally:
+                guarded(self._tell_apart, known, credentials)
         return response
+
+    def _known(self) -> set[tuple[str, str]]:
+        """What the request authenticates with, as far as the key knows."""
+        prepared, options = self.prepared, self.options
+        signed, cert = signed_in(self.call), options.get("cert")
+        found = credentials_of(prepared.url or "", prepared.headers, cert, signed)
+        return {(one.kind, one.value) for one in found}
+
+    def _tell_apart(self, known: set[tuple[str, str]], sent: list[Credential]) -> None:
+        if self.cache.has_scope:
+            return
+        added = next((one for one in sent if (one.kind, one.value) not in known), None)
+        if added is not None:
+            self.is_told_apart = False
+            why = f"their session's adapter adds {added.kind}; name with scope= who may see them"
+            self.cache.tell_uncacheable(self.call, why)
 
     def own(self, response: requests.Response) -> requests.Response:
         """The vendor's own response, as if no cache had had a part in it."""
@@ -157,7 +185,11 @@ class Errand:
     def stand_in(self, look: Look, failure: Exception | int) -> requests.Response | None:
         """Something stale in place of a failure, an error or a status; None if none may be used."""
         stored = look.decision.stored
-        if stored is None or not (isinstance(failure, int) or is_failure(failure)):
+        if (
+            stored is None
+            or not self.is_told_apart
+            or not (isinstance(failure, int) or is_failure(failure))
+        ):
             return None
         return guarded(self._stale, stored, failure)
 

@@ -43,8 +43,11 @@ def headers_kept(headers: Iterable[tuple[str, str]]) -> Pairs:
     dropped = _NEVER_KEPT
     named = {name.strip().lower() for name in fields.get("connection", "").split(",")}
     named |= fields_named(directives_of(fields.get("cache-control")).get("no-cache", ""))
+    named -= _ALWAYS_KEPT
+    if "transfer-encoding" in fields:
+        named.add("content-length")  # RFC 9112 6.3: it is overridden, and must go with it
     if named:
-        dropped |= named - _ALWAYS_KEPT
+        dropped |= named
     return tuple(pair for pair in pairs if pair[0].lower() not in dropped)
 
 

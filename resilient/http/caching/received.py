@@ -32,6 +32,12 @@ class Answer:
 
     def read(self) -> None:
         """Read the body as the session would; raises what requests raises for a broken one."""
+        if self.status == 304 and "transfer-encoding" in self.fields:
+            # RFC 9112 6.1, 6.3: it tells what a 200 would have had, and no chunk follows;
+            # http.client would wait for one.
+            self.response.close()
+            self.response._content = b""
+            self.response._content_consumed = True
         _ = self.response.content
 
     @property

@@ -34,6 +34,7 @@ from resilient.http.hooks.exchanges import (
 )
 from resilient.http.hooks.patches import Hook, Method, guarded
 from resilient.http.learned import learn_request
+from resilient.http.leaving import note_leaving
 from resilient.http.secret_names import says_who
 
 # Kept in the instance dictionary of a connection.
@@ -83,9 +84,11 @@ def putrequest(
     connection.__dict__.pop(_EXCHANGE, None)
     learn_request(url, ())
     connection.__dict__[_WATCHED] = watched = is_watched(call)
+    # urllib3's connections, and those of Python before 3.12, keep the path.
+    cert = getattr(connection, "cert_file", None)
+    guarded(note_leaving, url, (), cert)
     if watched:
-        # urllib3's connections, and those of Python before 3.12, keep the path.
-        guarded(note_request, call, url, (), getattr(connection, "cert_file", None))
+        guarded(note_request, call, url, (), cert)
     result = original(connection, method, url, *args, **kwargs)
     guarded(_file, call, connection, method, url)
     return result
@@ -148,7 +151,10 @@ def _note_credential(call: Call, connection: Any, name: str, values: tuple[Any, 
     pairs = [(name, value) for value in values]
     learn_request("", pairs)
     # Libraries send it by themselves, for the proxy of the environment that everybody goes through.
-    if connection.__dict__.get(_WATCHED) and name.lower() != "proxy-authorization":
+    if name.lower() == "proxy-authorization":
+        return
+    note_leaving("", pairs)
+    if connection.__dict__.get(_WATCHED):
         note_request(call, "", pairs)
 
 

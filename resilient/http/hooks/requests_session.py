@@ -19,12 +19,14 @@ from resilient.call import Call
 from resilient.http import deadline
 from resilient.http.credentials import is_watched, note_request
 from resilient.http.hooks.patches import Hook, Method, guarded
+from resilient.http.signing import note_signed
 
 
 def hooks() -> Iterator[Hook]:
     """What is replaced in requests."""
     yield requests.Session, "send", session_send
     yield requests.Session, "get_adapter", session_adapter
+    yield requests.PreparedRequest, "prepare_auth", prepare_auth
 
 
 def requests_cache_hooks(session: ModuleType) -> Iterator[Hook]:
@@ -77,6 +79,18 @@ def session_adapter(
             return guarded(cache.adapter_for, call, adapter) or adapter
         at = at.parent
     return adapter
+
+
+def prepare_auth(
+    original: Method, call: Call, prepared: requests.PreparedRequest, *args: Any, **kwargs: Any
+) -> Any:
+    """An authentication of the caller's own says who asks in headers of any name."""
+    if not callable(args[0] if args else kwargs.get("auth")):
+        return original(prepared, *args, **kwargs)
+    before = dict(prepared.headers)
+    result = original(prepared, *args, **kwargs)
+    guarded(note_signed, call, before, prepared.headers)
+    return result
 
 
 def botocore_send(original: Method, call: Call, session: Any, *args: Any, **kwargs: Any) -> Any:

@@ -272,6 +272,28 @@ def test_a_stale_answer_is_validated_and_its_headers_are_updated(
     assert len(call.target.http_missed or ()) == 2
 
 
+def test_a_304_that_tells_of_a_transfer_coding_has_no_body_to_wait_for_9112_6_1(
+    origin: MakeOrigin, cache: HttpCache, session: requests.Session, clock: FakeClock
+) -> None:
+    confirmed = fresh(
+        b"", status="304 Not Modified", etag='"1"', transfer_encoding="chunked", content_length=""
+    )
+    server = origin(fresh(b"hello", etag='"1"'), confirmed)
+    with through(cache):
+        session.get(server.url)
+        clock.advance(61)
+        response: Any = session.get(server.url)
+        assert (response.content, response.revalidated) == (b"hello", True)
+        clock.advance(59)
+        assert session.get(server.url).content == b"hello"
+        assert server.count == 2
+        # To a condition of the caller's own, too.
+        clock.advance(2)
+        response = session.get(server.url, headers={"If-None-Match": '"1"'})
+        assert (response.status_code, response.content) == (304, b"")
+    assert server.count == 3
+
+
 def test_an_answer_that_has_changed_takes_the_place_of_the_stale_one(
     origin: MakeOrigin, cache: HttpCache, session: requests.Session, clock: FakeClock
 ) -> None:

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 import requests
+from requests.adapters import HTTPAdapter
+from requests.auth import AuthBase
 
 from resilient.call import Call
 from resilient.http.caching.cache import HttpCache
@@ -70,6 +72,116 @@ def test_two_users_never_see_each_others_answer(
     assert answers[0] != answers[1]
     assert server.count == 3
     assert not anybody.from_cache  # type: ignore[attr-defined]
+
+
+class Pizza(AuthBase):
+    """An authentication of somebody's own, as in the documentation of requests."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["X-Pizza"] = f"{self.name}-secret"
+        return request
+
+
+@pytest.mark.parametrize("path", ["", "moved"])
+def test_what_an_auth_object_sends_is_a_credential_whatever_its_name(
+    path: str, origin: MakeOrigin, cache: HttpCache
+) -> None:
+    server = origin(echo)
+    server.paths["/moved"] = lambda head: say(status="302 Found", location="/there")
+    answers = []
+    for name in ("ann", "bob", "ann"):
+        with through(cache), requests.Session() as session:
+            answers.append(session.get(server.url + path, auth=Pizza(name)).content)
+    assert answers[0] == answers[2] != answers[1]
+    assert b"ann-secret" in answers[0]
+
+
+class Changing(HTTPAdapter):
+    """An adapter of somebody's own that puts a token into the session's request."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = name
+
+    def add_headers(self, request: requests.PreparedRequest, **_: Any) -> None:
+        request.headers["Authorization"] = f"Bearer {self.name}-secret"
+
+
+class Copying(Changing):
+    """The same into a copy."""
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **options: Any) -> Any:
+        return super().send(request.copy(), *args, **options)
+
+
+class Addressing(HTTPAdapter):
+    """The same into the URL, when it is sent."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = name
+
+    def request_url(self, *args: Any) -> str:
+        return f"{super().request_url(*args)}?api_key={self.name}-secret"
+
+
+@pytest.mark.parametrize("adapter", [Changing, Copying, Addressing])
+def test_an_answer_to_a_credential_that_an_adapter_adds_is_not_kept_and_that_is_told_once(
+    adapter: Callable[[str], HTTPAdapter],
+    origin: MakeOrigin,
+    cache: HttpCache,
+    steps: RecordedSteps,
+) -> None:
+    server = origin(echo)
+    for name in ("ann", "bob", "ann"):
+        with through(cache), requests.Session() as session:
+            session.mount("http://", adapter(name))
+            assert f"{name}-secret".encode() in session.get(server.url).content
+    assert server.count == 3
+    assert len(cache) == 0
+    assert steps.kinds() == ["uncacheable"]
+    assert "secret" not in str(steps[0])
+
+
+def test_such_an_answer_takes_nothing_from_others_and_none_of_theirs_stands_in_for_it(
+    origin: MakeOrigin, cache: HttpCache, session: requests.Session
+) -> None:
+    stale = say(b"for all", cache_control="max-age=9, stale-if-error=999", age="60", etag='"1"')
+    server = origin(stale, say(status="503 Down"), fresh(b"ann's"))
+    with through(cache), requests.Session() as anns:
+        anns.mount("http://", Changing("ann"))
+        session.get(server.url)
+        assert anns.get(server.url).status_code == 503
+        assert anns.get(server.url).content == b"ann's"
+    assert len(cache) == 1
+
+
+def test_a_scope_answers_for_what_an_adapter_adds(origin: MakeOrigin) -> None:
+    cache = HttpCache("vendor.fetch", scope=lambda call: b"ann")
+    server = origin(echo)
+    for _ in range(2):
+        with through(cache), requests.Session() as session:
+            session.mount("http://", Changing("ann"))
+            session.get(server.url)
+    assert server.count == 1
+
+
+def test_sites_of_one_address_have_answers_of_their_own_9110_7_1(
+    origin: MakeOrigin, cache: HttpCache, session: requests.Session
+) -> None:
+    server = origin(echo)
+    own = server.url.split("/")[2]
+    with through(cache):
+        answers = [
+            session.get(server.url, headers={"Host": site}).content
+            for site in ("a.test", "b.test", "A.test", own)
+        ]
+        assert session.get(server.url).from_cache  # type: ignore[attr-defined]
+    assert answers[0] == answers[2]
+    assert len(set(answers)) == server.count == 3
 
 
 def test_two_client_certificates_have_answers_of_their_own(

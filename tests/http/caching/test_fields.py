@@ -45,6 +45,11 @@ def test_what_private_names_is_kept_here_5_2_2_7() -> None:
     assert headers_kept(headers) == headers
 
 
+def test_a_length_that_the_transfer_coding_overrode_is_not_kept_9112_6_3() -> None:
+    headers = [("Content-Length", "2"), ("Transfer-Encoding", "chunked"), ("X", "1")]
+    assert headers_kept(headers) == (("X", "1"),)
+
+
 def test_lines_stay_as_they_were() -> None:
     headers = (("Set-Cookie", "a=1"), ("X", "1"), ("set-cookie", "b=2"))
     assert headers_kept(headers) == headers

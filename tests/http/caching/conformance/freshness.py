@@ -190,6 +190,8 @@ SCENARIOS: dict[str, Steps] = {
         'Cache-Control: max-age=60, foo="bar, no-store'
     ),
     "5.2 separated by semicolons": never("Cache-Control: max-age=60; no-store"),
+    "4.2.1 a max-age with something behind it": never("Cache-Control: max-age=60 5"),
+    "4.2.1 a max-age with something before it": never("Cache-Control: foo max-age=60"),
     "5.4 Pragma: no-cache of an answer does not undo max-age": twice(
         brings(MAX, "Pragma: no-cache")
     ),
