@@ -82,11 +82,12 @@ def tls(certificate: Path) -> ssl.SSLContext:
 
 @pytest.fixture
 def observing() -> Iterator[None]:
-    """The observer installed afresh, and as it was before when the test is over."""
-    before = observe.is_installed()
+    """The observer installed afresh, before and after the test.
+
+    Decorated functions have it installed once in a process, and this may have been before.
+    """
     observe.uninstall()
     observe.install()
     yield
     observe.uninstall()
-    if before:
-        observe.install()
+    observe.install()
