@@ -55,16 +55,37 @@ IN_TEXTS = (
             *((kind, "key") for kind in ("write", "integration", "anon", "vault", "root")),
             *((kind, "code") for kind in ("auth", "authorization", "security", "recovery")),
             *((kind, "code") for kind in ("verification", "access", "otp", "mfa", "backup")),
+            *((kind, "code") for kind in ("device", "2fa", "sms", "reset")),
         )
         for between in ("", "-", "_", " ")
     ),
-    *(f"{word}_hash" for word in ("password", "pwd", "pass")),
-    "passwordhash",
+    *(f"{word}_{what}" for word in ("password", "pwd", "pass") for what in ("hash", "salt")),
+    *("passwordhash", "passwordsalt", "pepper", "samlresponse", "requirepass", "masterauth"),
+    *("basic_auth", "basic-auth", "basicauth", "http_auth", "rediscli_auth", "redis_auth"),
+    *("csrf", "xsrf", "connect.sid", "pass phrase"),
+    *("storepass", "keypass", "client-key-data", "client_key_data"),
+    *(f"unseal key {number}" for number in range(1, 10)),
+    *(f"{kind}{between}phrase" for kind in ("seed", "recovery") for between in ("", "_", " ")),
+    *(f"social{between}security{between}number" for between in ("", "-", "_", " ")),
+    *("shopify-hmac-sha256", "signature-ed25519", "signature-sha256", "access-sign", "bapi-sign"),
 )
 """Further ends of names whose value should be in no log, whatever it is to a request."""
 
-IN_TEXTS_WHOLE = ("pw", "cvc", "cvv", "cvv2", "ssn", "pin", "creds", "totp", "bearer")
-"""Those of IN_TEXTS that have to be whole words."""
+OTHER_LANGUAGES = (
+    *("kennwort", "contraseña", "contrasena", "clave", "clave_secreta"),
+    *("senha", "palavra-passe", "palavra_passe", "mot de passe", "mot_de_passe", "mot-de-passe"),
+    *("motdepasse", "mdp", "parola", "wachtwoord", "lösenord", "passord", "hasło", "haslo"),
+    *("heslo", "jelszó", "şifre", "salasana"),
+    *("пароль", "密码", "密碼", "口令", "パスワード", "暗証番号", "비밀번호"),
+)
+"""Passwords by name where English is not spoken; ends of names as those of IN_TEXTS."""
+
+IN_TEXTS_WHOLE = (
+    *("pw", "cvc", "cvv", "cvv2", "ssn", "pin", "creds", "totp", "bearer", "pepper", "requirepass"),
+    *("csrf", "xsrf"),
+    *("clave", "mdp", "parola", "haslo", "heslo"),
+)
+"""Those of IN_TEXTS and OTHER_LANGUAGES that have to be whole words."""
 
 _IN_REQUESTS = ("authentication", "session_id", "sessid", "access_key_id")
 """Further ends of names that say who asks."""

@@ -22,8 +22,10 @@ from resilient.diagnostics.masking import (
     masked,
 )
 from resilient.diagnostics.masking import data as masking_data
+from resilient.diagnostics.masking.names import first_hint
 from resilient.errors import ConfigurationError
 from resilient.http.learned import learn
+from resilient.http.secret_names import HEADERS, IN_TEXTS, NAMES, OTHER_LANGUAGES, WORDS
 
 SECRET = "s3cr3t"
 
@@ -221,6 +223,32 @@ FRAGMENTS = st.sampled_from(
         *("=", ":", ": ", " = ", ",", ", ", ";", "&", "%3D", "%26", "%22", "%3A%2F%2F", "%40"),
         *('"', "'", "\\", '\\"', "\n", "\r\n", "\\r\\n", " ", "(", ")", "[", "]", "{", "}"),
         *("://", "https://", "@", "/", "\x1b[0m", "***", "None", "İ", "<Cookie ", ">", '"""'),
+        *(
+            "&quot;",
+            "\\n",
+            "“",
+            "”",
+            "N'",
+            "|",
+            " | ",
+            "  ",
+            "-p ",
+            "mdp",
+            "пароль",
+            "密码",
+            "：",
+            "Pass",
+        ),
+        *(
+            "input_value='",
+            "PASS ",
+            "auth plain ",
+            "$1\r\n",
+            "net use ",
+            "echo ",
+            "</td><td>",
+            "<key>",
+        ),
         *("-----BEGIN PRIVATE KEY-----", "-----END", "str", "xyz123456789", "\ud800", "\0"),
     ]
 )
@@ -261,6 +289,83 @@ HOSTILE = [
     *("MAAAAAAAAAAAAAAAAAAAAAAA1.", "1234567890:AA", "AzCa", "aA0", "t1.A", "00D", "A", "hf_"),
     *("password: |\n  a\n", "password=self.", "password=a.b[", "password=get_a(", "password=${"),
     *('name="password"\r\n\r\n', "sqlplus a/", "│ └ ", "password\n└ 'x", "\x1b[1m", "page_token="),
+    *(
+        "password=“a",
+        "password=&quot;a",
+        "password&quot;:",
+        "token=\n    ",
+        "token=Some(\n ",
+        "mdp=",
+    ),
+    *(
+        "'password': 'a'\n  'a'",
+        "password='a' -> 'b' -> ",
+        "pwd={a}}",
+        ";password=a b ",
+        "\\n",
+        "aPass=",
+    ),
+    *(
+        "\nDB_PASSWORD=ab cd ef gh",
+        "signature: expected ",
+        "signature:\n",
+        "credentials: password=",
+    ),
+    *(
+        "<td>password</td><td>",
+        '<entry key="password">',
+        "password</key> ",
+        "input_value='",
+        '"kty":"k"',
+    ),
+    *(
+        'loc":["password"],"input":"',
+        "duplicate entry '",
+        "net use ",
+        "htpasswd -b ",
+        "echo a|",
+        "-a ",
+    ),
+    *(
+        "snmpwalk -a a -x b",
+        "curl -u 'a:",
+        "auth plain ",
+        "334 ugfzc3dvcmq6",
+        "> PASS ",
+        "a1 LOGIN a ",
+    ),
+    *(
+        "auth\r\n$1\r\n",
+        "setuser a >",
+        "\ttrue\t1\ta\t",
+        ".login('a', ",
+        "password for a: ",
+        "\\ttrue",
+    ),
+    *(
+        "your code is 1234",
+        "1234 is your a ",
+        "password | ",
+        "\npassword  a1a1a1",
+        "passwords:\n - a1\n",
+    ),
+    *(
+        "mnemonic=abc abc ",
+        "://a\\b:",
+        ":a@tcp(",
+        "-----begin+",
+        "%B4",
+        "v4.local.",
+        "gAAAAA",
+        "sk.eyJ",
+    ),
+    *(
+        "\\u043f\\u0430",
+        "password: This is a b. ",
+        "password={{ a ",
+        "password=A(a=1, ",
+        "s.aAaAaAaA",
+    ),
     *("%255Btoken%255D=", "signature: t=1,", '"password": {', "arn:aws:secretsmanager:a:1:secret:"),
 ]
 
@@ -314,6 +419,26 @@ def test_plain_data_is_masked_by_name_and_by_text() -> None:
         "odd": "<unprintable Unprintable>",
         "7": "seven",
     }
+
+
+def test_a_name_begins_at_most_32_signs_before_its_hint() -> None:
+    named = (*HEADERS, *NAMES, *WORDS, *IN_TEXTS, *OTHER_LANGUAGES)
+    for name in (*named, *(json.dumps(one)[1:-1] for one in named), *map(quote, named)):
+        assert 0 <= first_hint(f"{name.lower()}=") <= 32, name
+
+
+@pytest.mark.parametrize(
+    "name", ["dbPass", "userPin", "smtp_pass", "contraseña", "ПАРОЛЬ", "senha"]
+)
+def test_names_within_longer_ones_and_of_other_languages_are_known(name: str) -> None:
+    assert is_sensitive(name)
+    assert mask(f"{name}: hunter22") == f"{name}: {'***' if 'Pin' not in name else 'hunter22'}"
+
+
+@pytest.mark.parametrize("name", ["compass", "bypass", "lowPass", "mapping", "palabra clave"])
+def test_words_that_end_like_a_secrets_name_are_not(name: str) -> None:
+    assert not is_sensitive(name)
+    assert mask(f"{name}: hunter22") == f"{name}: hunter22"
 
 
 def test_data_that_holds_itself_is_cut_off() -> None:
@@ -402,6 +527,7 @@ def test_other_names_are_not(name: str) -> None:
         ('{"password": 12345, "n": 1}', '{"password": "***", "n": 1}'),
         ('{"password": {"value": "s3cr3t"}, "n": 1}', '{"password": "***", "n": 1}'),
         ('{"tokens": 5, "token": ["s3cr3t"]}', '{"tokens": 5, "token": "***"}'),
+        ('{"tokens": {"a": "x1y2z3w4x5y6z7w8"}, "n": 1}', '{"tokens": "***", "n": 1}'),
         (r'{"b": "{\"pin\": 4821}"}', r'{"b": "{\"pin\": \"***\"}"}'),
     ],
 )

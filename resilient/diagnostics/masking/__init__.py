@@ -4,12 +4,13 @@ Known are the names of secrets in all notations, tokens by their shape, numbers 
 digits, and values that were learned. Each search is linear in its input: what a pattern may repeat
 is bounded, and whatever was looked at to find a secret's end, the search never visits again.
 
-    rule        what a rule is
-    names       names of secrets            named, notations, spoken, quoting   values by name
-    shapes      tokens of vendors           numbers                             cards, IBANs
-    urls        user info                   variables                           loguru's diagnose
-    text        `mask`, rules of one's own  data                                `masked`
-    patterns    compiled when first used
+    rule        what a rule is              patterns                        compiled when first used
+    names       names of secrets            named, quoting, spoken          values by name
+    notations   further ways to write them  markup, commands, sentences     XML, shells, prose, SQL
+    protocols   SMTP, IMAP, FTP, Redis      reported                        of validators, databases
+    shapes      tokens of vendors           numbers                         cards, IBANs
+    urls        user info                   variables                       loguru's diagnose
+    text        `mask`, rules of one's own  data                            `masked`
 """
 
 from __future__ import annotations

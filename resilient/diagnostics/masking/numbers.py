@@ -10,7 +10,7 @@ from resilient.diagnostics.masking.rule import MASK, is_allowed
 # Issuers' ranges: ISO/IEC 7812 and, of the lengths, docs.stripe.com/testing, which has one card
 # of each brand. A point before the digits makes them a fraction's, a hyphen a UUID's.
 _CARD = lazy(
-    r"[2-6](?<![\w.+-][2-6])(?:"
+    r"[2-6](?:(?<![\w.+-][2-6])|(?<=%[bB][2-6]))(?:"  # ISO/IEC 7813: a magnetic stripe has %B
     r"\d{3}([ -]?)\d{4}\1\d{4}\1\d{4}"
     r"|(?<=3)[47]\d{2}([ -]?)\d{6}\2\d{5}"
     r"|(?<=3)[0689]\d{2}([ -]?)\d{6}\3\d{4}"

@@ -6,7 +6,18 @@ import re
 
 from resilient.diagnostics.masking.patterns import lazy
 
-OPENER = lazy(r"""[bruf]{0,2}(\\{0,15})(\"{3}|'{3}|["'])""", re.IGNORECASE)
+# Prefixes as Python and SQL have them.
+OPENER = lazy(r"""[befnrux]{0,2}(\\{0,15})(\"{3}|'{3}|["'])""", re.IGNORECASE)
+QUOTE = r"\\{0,15}[\"']"
+ENDS_STRING = lazy(r"[ ]?(?:[}\])]{1,8}(?:[,\r\n]|\Z)|,[ ]?\\{0,15}[\"'{\[]|\Z)")
+"""What stands behind a quote that closes a string: that of {"message": "Password:"} opens none."""
+FANCY = lazy(r"(?:“[^”\r\n]*|‘[^’\r\n]*|«[^»\r\n]*|„[^“”\r\n]*)")
+"""A text in quotes as they are typeset, up to the closing one."""
+ENTITY = r"&(?:amp;)?(?:quot|apos|#0?3[49]|#x2[27]);"
+"""A quote in HTML."""
+NEW_LINE = r"(?:\r?\n|(?:\\{1,15}r)?\\{1,15}n)"
+"""The end of a line, as it is or in a repr or JSON, however deep."""
+BLANK = r"(?:\s|\\{1,15}[nrt])"
 _CLOSERS = {mark: lazy(rf"{mark}|[\r\n]") for mark in ('"', "'", '"""', "'''")}
 _BRACKETS = lazy(r"""[\[\](){}"'\r\n]""")
 

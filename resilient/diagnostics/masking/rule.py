@@ -48,12 +48,15 @@ class Rule(NamedTuple):
     start: matched against the text in lower case; ends where the secret, or its quote, begins.
     extent: where the secret lies in the text as it is; empty if there is none after all. It may
     look no further than the end that it gives, or the whole would not be linear.
+    reach: how many signs before the first hint of its group a match may begin, whose own hints come
+    behind that one; None: any number, and anywhere.
     """
 
     name: str
     hints: tuple[str, ...]
     start: re.Pattern[str]
     extent: Extent
+    reach: int | None = None
 
 
 allowed_texts: frozenset[str] = frozenset()
@@ -65,15 +68,27 @@ def is_allowed(secret: str) -> bool:
     return secret == MASK or secret in allowed_texts
 
 
-def apply(rule: Rule, text: str, lowered: str) -> str:
-    """The text without the secrets of one rule; the same object if there are none."""
+def apply(rule: Rule, text: str, lowered: str, hinted: int = 0) -> str:
+    """The text without the secrets of one rule; the same object if there are none.
+
+    hinted: where the first hint of the rule's group is.
+    """
     # Most lines hold no secret, and looking for a few words is ten times faster than the pattern.
-    for hint in rule.hints:
-        if hint in lowered:
-            break
+    if rule.reach is None:
+        start = 0
+        for hint in rule.hints:
+            if hint in lowered:
+                break
+        else:
+            return text
     else:
-        return text
-    found = rule.start.search(lowered)
+        start = max(0, hinted - rule.reach)
+        for hint in rule.hints:
+            if lowered.find(hint, hinted) >= 0:
+                break
+        else:
+            return text
+    found = rule.start.search(lowered, start)
     parts: list[str] = []
     done = 0
     while found is not None:

@@ -192,9 +192,15 @@ SHAPES: tuple[Shape, ...] = (
     ),
     _word(
         "Square token",
-        "sq0 EAAA EAAl",
-        r"sq0[a-z]{3}-[\w-]{22,43}|EAAA[lE][\w-]{59,}",
+        "sq0 EAAA",
+        r"sq0[a-z]{3}-[\w-]{22,43}|EAAA[\w-]{56,60}(?![\w-])",
         "developer.squareup.com/docs/build-basics/access-tokens",
+    ),
+    _word(
+        "PayPal token",
+        "A21AA",
+        r"A21AA[\w-]{60,}",
+        "developer.paypal.com/api/rest/authentication, sample responses",
     ),
     _shape(
         "Braintree token",
@@ -309,19 +315,24 @@ SHAPES: tuple[Shape, ...] = (
     ),
     _word(
         "keys of other models' vendors",
-        "hf_ api_org_ r8_ gsk_ xai- pplx- nvapi- fw_ csk- tgp_v1_ jina_ tvly- lsv2_",
+        "hf_ api_org_ r8_ gsk_ xai- pplx- nvapi- fw_ csk- tgp_v1_ jina_ tvly- lsv2_ pcsk_ sess- "
+        "AQ.A",
         r"(?:hf_[A-Za-z]{30,}|hf_[A-Za-z0-9]{34,}|api_org_[A-Za-z0-9]{34}|r8_[\w]{37}"
         r"|gsk_[A-Za-z0-9]{40,}|xai-[A-Za-z0-9]{60,}|pplx-[A-Za-z0-9]{40,}|nvapi-[\w-]{60,}"
-        r"|fw_[A-Za-z0-9]{20,}|csk-[a-z0-9]{40,}|tgp_v1_[\w-]{40,}|jina_[0-9a-f]{32}[\w-]{20,}"
-        r"|tvly-(?:dev-|prod-)?[A-Za-z0-9]{20,}|lsv2_(?:pt|sk)_[0-9a-f]{32}_[0-9a-f]{10})",
+        r"|fw_[A-Za-z0-9]{20,}|csk-[a-z0-9]{40,}|tgp_v1_[\w-]{40,}|jina_[\w-]{50,}|pcsk_\w{40,}"
+        r"|sess-[A-Za-z0-9]{40}|AQ\.Ab[\w-]{40,}|tvly-(?:dev-|prod-)?[A-Za-z0-9]{20,}"
+        r"|lsv2_(?:pt|sk)_[0-9a-f]{32}_[0-9a-f]{10})",
         "huggingface.co/docs/hub/security-tokens, replicate.com/docs, console.groq.com/docs, "
-        "docs.x.ai, docs.perplexity.ai, docs.nvidia.com, docs.smith.langchain.com",
+        "docs.x.ai, docs.perplexity.ai, docs.nvidia.com, docs.smith.langchain.com, "
+        "docs.pinecone.io",
     ),
     # Infrastructure and observation.
     _word(
         "Vault token",
         "hvs. hvb. hvr. s.",
-        rf"hv[sbr]\.[\w-]{{24,}}|s\.(?=[A-Za-z]{{0,23}}\d)[A-Za-z0-9]{{24}}{_E}",
+        # Without a digit, it has more capital letters than a name in a program.
+        rf"hv[sbr]\.[\w-]{{24,}}|s\.(?=[A-Za-z]{{0,23}}\d|(?:[a-z]{{0,17}}[A-Z]){{7}})"
+        rf"[A-Za-z0-9]{{24}}{_E}",
         "developer.hashicorp.com/vault/docs/concepts/tokens",
     ),
     _word(
@@ -329,6 +340,36 @@ SHAPES: tuple[Shape, ...] = (
         ".atlasv1.",
         r"[A-Za-z0-9]{14}\.atlasv1\.[\w-]{60,70}",
         "developer.hashicorp.com/terraform/cloud-docs/users-teams-organizations/api-tokens",
+    ),
+    _word(
+        "Tailscale key",
+        "tskey-",
+        r"tskey-[a-z]{3,12}-\w{6,}-\w{16,}",
+        "tailscale.com/kb/1277/key-prefixes",
+    ),
+    _word(
+        "token of a database as a service",
+        "napi_ AVNS_",
+        rf"napi_[a-z0-9]{{60,}}|AVNS_[\w-]{{16,}}{_E}",
+        "neon.com/docs/manage/api-keys, aiven.io/docs",
+    ),
+    _word(
+        "token of a code analyzer",
+        "sgp_ sqp_ squ_ sqa_ ico- snyk_",
+        r"sgp_(?:(?:[0-9a-f]{16}|local)_)?[0-9a-f]{40}|sq[pua]_[0-9a-f]{40}"
+        rf"|ico-[A-Za-z0-9]{{32}}{_E}|snyk_[a-z]{{2,6}}\.[\w.-]{{30,}}",
+        "sourcegraph.com/docs/cli/how-tos/creating_an_access_token, "
+        "docs.sonarsource.com/sonarqube/latest/user-guide/managing-tokens, www.infracost.io/docs",
+    ),
+    _word(
+        "Riot, Twitch, PostHog, Stytch, Mapbox, Intercom, Trello, Render, MailerSend, Datadog key",
+        "RGAPI- oauth: phx_ phs_ secret- sk.eyJ tk.eyJ dG9rO ATTA rnd_ mlsn. ddapp_ ddpat_",
+        rf"RGAPI-{_UUID}|oauth:(?P<secret>[a-z0-9]{{30}}){_E}|ph[xs]_[A-Za-z0-9]{{40,}}"
+        r"|secret-(?:live|test)-[\w=-]{30,}|[st]k\.eyJ[\w-]{40,}\.[\w-]{20,}|dG9rO[\w+/-]{40,}=*|ATTA[0-9a-zA-Z]{60,}"
+        r"|rnd_[A-Za-z0-9]{28,}|mlsn\.[0-9a-f]{64}|dd(?:app|pat)_[A-Za-z0-9_-]{30,}",
+        "developer.riotgames.com, posthog.com/docs/api, stytch.com/docs, docs.mapbox.com/help/"
+        "dive-deeper/access-tokens, developers.intercom.com, developer.atlassian.com/cloud/trello, "
+        "docs.datadoghq.com",
     ),
     _word("Pulumi token", "pul-", r"pul-[0-9a-f]{40}", "www.pulumi.com/docs"),
     _word(
@@ -379,7 +420,7 @@ SHAPES: tuple[Shape, ...] = (
     _word(
         "PagerDuty, Databricks, PlanetScale, Supabase, Netlify, Prefect token",
         "pdus+ dapi dose pscale_ sbp_ sb_secret_ nfp_ pnu_ pnb_",
-        r"(?:pd(?:us|eu)\+\w{10,}|(?:dapi|dose|dkea)[0-9a-f]{32}(?:-\d)?"
+        r"(?:pd(?:us|eu)\+[\w-]{10,}|(?:dapi|dose|dkea)[0-9a-f]{32}(?:-\d)?"
         r"|pscale_(?:tkn|pw|oauth)_[\w=.-]{32,}|sbp_(?:v0_)?[0-9a-f]{40}|sb_secret_[\w-]{20,}"
         r"|nf[pcu]_[A-Za-z0-9]{36}|pn[ub]_[A-Za-z0-9]{36})",
         "docs.databricks.com/dev-tools/auth/pat, planetscale.com/docs, supabase.com/docs",
@@ -444,11 +485,30 @@ SHAPES: tuple[Shape, ...] = (
         "developer.okta.com/docs/guides/create-an-api-token",
     ),
     # Standards.
+    _word(
+        "PASETO",
+        ".local. .public.",
+        r"v[1-4]\.(?:local|public)\.[\w-]{40,}(?:\.[\w-]+)?",
+        "github.com/paseto-standard/paseto-spec",
+    ),
+    _word(
+        "Fernet token",
+        "gAAAAA",
+        r"gAAAAA[\w-]{94,}={0,2}",
+        "github.com/fernet/spec/blob/master/Spec.md",
+    ),
+    _shape(
+        "private key in base64",
+        "LS0tLS1CRUdJTi",
+        r"LS0tLS1CRUdJTi(?P<secret>(?:BQUklW|BSU0Eg|BFQyBQ|BEU0Eg|BPUEVO|BFTkNSWVBURUQg|BQR1AgUFJJ)"
+        r"[\w+/=-]{30,})",
+        "RFC 4648 4 of RFC 7468",
+    ),
     _shape(
         "password hash",
-        "$2 $argon2 $6$ $5$ $1$ $y$ $scrypt pbkdf2",
+        "$2 $argon2 $6$ $5$ $1$ $apr1$ $y$ $P$ $scrypt pbkdf2",
         r"\$2[abxy]?\$\d\d\$[./A-Za-z0-9]{53}|\$argon2(?:id|i|d)\$[\w$=,+/.-]{30,}"
-        r"|\$(?:[156]|y|apr1|scrypt)\$[\w$=./,]{20,}|pbkdf2[_:]sha\d{1,3}[$:]\d{3,8}[$:][\w$:+/=]{20,}",
+        r"|\$(?:[156P]|y|apr1|scrypt)\$[\w$=./,]{20,}|pbkdf2[_:]sha\d{1,3}[$:]\d{3,8}[$:][\w$:+/=]{20,}",
         "man 5 crypt; docs.djangoproject.com/topics/auth/passwords",
     ),
 )

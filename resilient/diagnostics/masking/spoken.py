@@ -34,36 +34,62 @@ _SAID = frozenset(
         *("signature", "token", "cookie", "header", "http", "https", "see", "use", "using"),
         *("expires", "expiring", "default", "provided", "no", "only", "if", "when", "verified"),
         *("verification", "validation", "decoding", "loaded", "loading", "connection", "access"),
+        *(
+            "disabled",
+            "enabled",
+            "authentication",
+            "expected",
+            "got",
+            "computed",
+            "def",
+            "include",
+            "blocked",
+        ),
+        *("omit", "same-origin", "eof", "received", "any", "all", "both", "what", "which"),
     )
 )
 """First words of what an error message says of a secret, behind a colon and a space."""
 
 # A sentence begins with a capital letter and ends with a period; a passphrase hardly does.
 _SENTENCE = lazy(
-    r"""(?:\\{0,15}["'])?[A-Z][a-z']+(?:,? [A-Za-z0-9'"-]{1,20}){2,24}[.!](?:\\{0,15}["'])?"""
+    r"""(?:\\{0,15}["'])?(?:[A-Z][a-z']+(?:,? [A-Za-z0-9'"-]{1,20}){2,24}[.!][ ]?){1,3}"""
+    r"""(?:\\{0,15}["'])?"""
 )
 _PLACEHOLDER = lazy(
     r"(?:(?:bearer|basic|token)[ ])?(?:"
     r"\{[a-z_][a-z_.]{0,30}(?:![rs])?\}|\$\{\{?[\w. -]{1,40}\}?\}|\$\([\w. -]{1,40}\)"
-    r"|\$[A-Z_]{3,40}|%\([a-z_]{1,30}\)s|%[sr]|<[a-z][a-z _-]{0,30}>"
+    r"|\$[A-Z_]{3,40}|%\([a-z_]{1,30}\)s|%[a-z]|<[a-z][a-z _-]{0,30}>"
     r"|\[[a-z ]{0,20}\]|\*{2,64}|[xX]{3,64}"
+    r"|sensitive value|known after apply"  # Terraform's
+    # Jinja's and GitHub's; YAML's tags; a model's field.
+    r"|\{\{[ \w.|()'\"-]{1,60}\}\}"
+    r"|!(?:vault|secret|env|encrypted|ref|sub)(?: [|>])?"
+    r"|[A-Za-z_][\w.]{0,60}\((?:\w{1,30}=(?:\d{1,5}|True|False|None)(?:,[ ])?){1,6}\)"
     r"|\.{3}|…|•{3,64})",
     re.IGNORECASE,
 )
-_WHOLE_PLACEHOLDER = lazy(rf"(?:{_PLACEHOLDER.pattern})(?![\w.~+/=*-])", re.IGNORECASE)
+# Of statements with parameters.
+_PARAMETER = lazy(
+    r"[:@]\w{0,20}(?:password|passwd|pwd|token|secret|key|hash)\w{0,10}|\$\d{1,2}|\?", re.IGNORECASE
+)
+_WHOLE_PLACEHOLDER = lazy(
+    rf"(?:{_PLACEHOLDER.pattern}|{_PARAMETER.pattern})(?![\w.~+/=*-])", re.IGNORECASE
+)
 _TYPE = lazy(r"(?:typing\.)?(?:Optional|Union|Annotated|list|dict|List|Dict)\[[\w., \[\]]+\]?")
 
 _FOLDER = lazy(r"(?:/[a-z][\w.@-]{0,40}){1,12}/?|/|~")  # the shell's PWD
 _PATH = lazy(r"[A-Za-z_][\w.]{0,80}")
 _LOOKUP = lazy(
     # os.environ["X"], config.get('x'), getpass.getpass("Password: ")
-    r"[A-Za-z_][\w.]{0,60}(?:\[|\.get\(|(?<=getenv)\(|(?<=getpass)\()[ ]?"
+    r"[A-Za-z_][\w.]{0,60}(?:\[|\.get[A-Za-z]{0,30}\(|(?<=getenv)\(|(?<=getpass)\()[ ]?"
     r"""(?P<quote>\\{0,15}["'])[\w .:?-]{0,64}(?P=quote)(?:, ?(?:None|""|''))?[\])]"""
 )
 _CALL = lazy(
     r"(?:[A-Za-z_]\w{0,40}\.){0,4}(?:(?:get|load|read|fetch|create|make|build|generate|new|refresh|"
     r"find|decode|encode|parse|validate)_\w{1,40}|token_(?:hex|urlsafe|bytes)|getpass|uuid4|read|"
     r"strip|decode|encode)\([\w., =]{0,80}\)"
+    # strings.TrimSpace(line)
+    r"|(?:[A-Za-z_]\w{0,40}\.){1,4}[A-Za-z_]\w{0,40}\((?:[a-z_][A-Za-z_.]{0,40}(?:, ?)?){0,3}\)"
 )
 _CONSTRUCTOR = lazy(r"""[A-Za-z_][\w.]{0,60}\((?=[bruf]{0,2}["']|\w{1,30}=["'])""")
 
@@ -75,7 +101,7 @@ def is_no_secret(value: str, name: str, *, is_quoted: bool, is_spoken: bool) -> 
     """
     lowered = value.lower()
     if (
-        (not is_quoted and lowered in _NOTHING)
+        (not is_quoted and (lowered in _NOTHING or _PARAMETER.fullmatch(value)))
         or _PLACEHOLDER.fullmatch(value)
         or _TYPE.fullmatch(value)
     ):
@@ -89,7 +115,7 @@ def is_no_secret(value: str, name: str, *, is_quoted: bool, is_spoken: bool) -> 
     if name == "pwd":
         return _FOLDER.fullmatch(value) is not None
     # As in "tests: pass=12 fail=0", and signal 11.
-    return name in ("pass", "sig") and value.isdigit() and len(value) < 4
+    return name in ("pass", "pw", "sig") and value.isdigit() and len(value) < 4
 
 
 def is_said(word: str) -> bool:

@@ -9,8 +9,17 @@ from typing import NamedTuple
 
 from resilient.diagnostics.masking import names
 from resilient.diagnostics.masking import rule as rules_of_all
+from resilient.diagnostics.masking.commands import OPTION_RULE, PROGRAM_RULE, may_have_option
+from resilient.diagnostics.masking.markup import MARKUP_RULES
 from resilient.diagnostics.masking.named import NAMED_RULE
-from resilient.diagnostics.masking.notations import BY_NAME, COOKIE_RULE, OTHERS, may_have_option
+from resilient.diagnostics.masking.notations import (
+    BY_NAME,
+    COOKIE_RULE,
+    JWK_RULE,
+    OF_LINES,
+    QUERY_RULE,
+    may_have_query,
+)
 from resilient.diagnostics.masking.numbers import without_numbers
 from resilient.diagnostics.masking.outline import (
     SHORTEST,
@@ -19,30 +28,59 @@ from resilient.diagnostics.masking.outline import (
     outline_of,
 )
 from resilient.diagnostics.masking.patterns import lazy
+from resilient.diagnostics.masking.protocols import COOKIES_RULE, PROTOCOL_RULES
+from resilient.diagnostics.masking.reported import REPORTED_RULES, may_have_report
 from resilient.diagnostics.masking.rule import MASK, WITHHELD, Rule, apply, is_allowed, lower, up_to
+from resilient.diagnostics.masking.sentences import SAID_RULES, SQL_RULE, YOUR_RULE, may_be_said
 from resilient.diagnostics.masking.shapes import without_shapes
 from resilient.diagnostics.masking.urls import URL_RULES
 from resilient.diagnostics.masking.variables import may_have_variables, without_variables
 from resilient.errors import ConfigurationError
 from resilient.http.learned import learned
 
-_PEM = lazy(r"-----begin [a-z ]{0,24}private key(?: block)?-----")  # RFC 7468, RFC 4880 6.2
+# RFC 7468, RFC 4880 6.2; also URL-encoded.
+_PEM = lazy(
+    r"-----begin(?: |\+|%20)(?:[a-z ]|\+|%20){0,24}?private(?: |\+|%20)key"
+    r"(?:(?: |\+|%20)block)?-----"
+)
 _PEM_END = lazy(r"-----END|\Z")
 _PPK = lazy(r"private-lines: \d{1,4}")  # PuTTY's private key files
 _PPK_END = lazy(r"Private-MAC|\Z")
 
+
+def _has_lines(text: str) -> bool:
+    return 0 <= text.find("\n") < len(text) - 1 or "\\n" in text
+
+
+# Groups with what tells whether a text may have such a secret. A line meets few of them.
+_Groups = tuple[tuple[Callable[[str], object], tuple[Rule, ...]], ...]
+
 _KEYS = (
-    Rule("private key", ("-----begin ",), _PEM, up_to(_PEM_END)),
+    Rule("private key", ("-----begin",), _PEM, up_to(_PEM_END)),
     Rule("private key of PuTTY", ("private-lines: ",), _PPK, up_to(_PPK_END)),
 )
-# Each group with what tells whether a text may have such a secret. A line meets few of them.
-_GROUPS: tuple[tuple[Callable[[str], object], tuple[Rule, ...]], ...] = (
+_BY_NAME = (*PROTOCOL_RULES, COOKIE_RULE, NAMED_RULE, *BY_NAME, *MARKUP_RULES)
+"""For texts in which a name may be."""
+_BEFORE: _Groups = (
     (lambda text: "private" in text, _KEYS),
-    (names.HINTS.search, (COOKIE_RULE, NAMED_RULE, *BY_NAME)),
-    (may_have_option, OTHERS),
-    (lambda text: "/" in text or "%" in text, URL_RULES),
+    (may_have_report, REPORTED_RULES),
 )
-RULES: tuple[Rule, ...] = tuple(rule for _, group in _GROUPS for rule in group)
+_BEHIND: _Groups = (
+    (lambda text: "\t" in text or "\\t" in text, (COOKIES_RULE,)),
+    (lambda text: "kty" in text, (JWK_RULE,)),
+    (may_have_query, (QUERY_RULE,)),
+    (may_have_option, (OPTION_RULE, PROGRAM_RULE)),
+    (lambda text: " is your " in text, (YOUR_RULE,)),
+    (lambda text: "identified " in text or " password" in text, (SQL_RULE,)),
+    (lambda text: "/" in text or "%" in text or "@" in text, URL_RULES),
+)
+RULES: tuple[Rule, ...] = (
+    *(rule for _, group in _BEFORE for rule in group),
+    *_BY_NAME,
+    *SAID_RULES,
+    *OF_LINES,
+    *(rule for _, group in _BEHIND for rule in group),
+)
 """Applied in this order; after them come SHAPES."""
 
 
@@ -93,16 +131,31 @@ def _masked(text: str) -> str:
         if added.hint in lowered:
             text = added.pattern.sub(_without_secret, text)
             lowered = lower(text)
-    for may_have, rules in _GROUPS:
+    for may_have, rules in _BEFORE:
         if may_have(lowered):
-            for rule in rules:
-                replaced = apply(rule, text, lowered)
-                if replaced is not text:
-                    text, lowered = replaced, lower(replaced)
+            text, lowered = _without(rules, text, lowered)
+    hinted = names.first_hint(lowered)
+    if hinted >= 0:
+        text, lowered = _without(_BY_NAME, text, lowered, hinted)
+        if may_be_said(lowered, hinted):
+            text, lowered = _without(SAID_RULES, text, lowered, hinted)
+        if _has_lines(lowered):
+            text, lowered = _without(OF_LINES, text, lowered)
+    for may_have, rules in _BEHIND:
+        if may_have(lowered):
+            text, lowered = _without(rules, text, lowered)
     outline = outline_of(text)
     if may_have_token(outline):
         text = without_shapes(text)
     return without_numbers(text) if may_have_number(outline) else text
+
+
+def _without(rules: tuple[Rule, ...], text: str, lowered: str, hinted: int = 0) -> tuple[str, str]:
+    for rule in rules:
+        replaced = apply(rule, text, lowered, hinted)
+        if replaced is not text:
+            text, lowered = replaced, lower(replaced)
+    return text, lowered
 
 
 def _without_secret(found: re.Match[str]) -> str:

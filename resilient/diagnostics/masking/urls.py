@@ -11,12 +11,15 @@ PERCENT = r"%(?:25){0,4}"
 """A percent sign, encoded any number of times."""
 
 _SLASHES = r"(?:\\{0,3}/){2}"
-_URL = lazy(rf":{_SLASHES}(?!\[)[^\s/?#\"'<>@:\\]{{0,256}}:")
+# A Windows domain may stand before the user's name, and its backslash be doubled in a repr.
+_URL = lazy(rf":{_SLASHES}(?!\[)[^\s/?#\"'<>@:\\]{{0,256}}(?:\\{{1,4}}(?![nrt\\])[\w.-]{{1,64}})?:")
 _URL_PASSWORD = lazy(r"[^\s/?#\"'<>\\]*@")
 _PORT = lazy(r"\d{1,5}(?!\d)(?![^\s/?#\"'<>\\,;.)\]}])")
 # Passwords that should have been percent-encoded.
 _LOOSE_PASSWORD = lazy(r"[^\s\"'<>@]{1,128}@")
-_URL_TOKEN = lazy(rf"https?:{_SLASHES}(?=[^\s/?#\"'<>@:\\]{{1,256}}@)")
+# Not a user's name, which other schemes have, and git too.
+_URL_TOKEN = lazy(rf"https?:{_SLASHES}(?![a-z]{{1,12}}@)(?=[^\s/?#\"'<>@:\\]{{1,256}}@)")
+_OTHER_TOKEN = lazy(rf":{_SLASHES}(?=[a-z._~-]{{0,64}}\d)(?=[\w.~-]{{20,256}}@)")
 _ENCODED_URL = lazy(
     rf"{PERCENT}3a(?:{PERCENT}2f){{2}}[^%\s/&\"']{{0,128}}{PERCENT}3a"
     rf"(?=(?:(?!{PERCENT}(?:40|2f))[^\s&\"'/]){{1,256}}{PERCENT}40)"
@@ -44,9 +47,14 @@ def _encoded_password(text: str, found: re.Match[str]) -> tuple[int, int]:
 # jdbc:oracle:thin:user/x@host, sqlplus user/x@host
 _ORACLE = lazy(r"(?:jdbc:oracle:\w{1,10}:|sqlplus )[^\s/:@\"']{1,80}/(?=[^\s@\"']{1,128}@)")
 
+# The driver of Go: user:x@tcp(host:3306)/
+_GO = lazy(r":(?<=[\w.-]:)(?=[^\s@\"'/]{1,128}@(?:tcp|unix)\()")
+
 URL_RULES = (
+    Rule("password of MySQL in Go", ("@tcp(", "@unix("), _GO, _token),
     Rule("password of Oracle", ("oracle:", "sqlplus "), _ORACLE, _token),
-    Rule("password in a URL", ("//", "/\\/"), _URL, _password),
-    Rule("token in a URL", ("//", "/\\/"), _URL_TOKEN, _token),
+    Rule("password in a URL", ("@",), _URL, _password),
+    Rule("token in a web address", ("@",), _URL_TOKEN, _token),
+    Rule("token in a URL", ("@",), _OTHER_TOKEN, _token),
     Rule("password in an encoded URL", ("2f",), _ENCODED_URL, _encoded_password),
 )
