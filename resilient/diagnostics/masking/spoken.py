@@ -16,7 +16,9 @@ _NOTHING = frozenset(
         *("none", "null", "nil", "true", "false", "undefined", "str", "bytes", "string", "int"),
         *("secretstr", "yes", "no", "n/a", "-", "--", "missing", "empty", "unset", "required"),
         *("invalid", "expired", "optional", "redacted", "masked", "hidden", "filtered", "absent"),
-        *("valid", "present", "unknown", "ok"),
+        *("valid", "present", "unknown", "ok", "on", "off", "enabled", "disabled", "set", "found"),
+        *("provided", "failed", "wrong", "incorrect", "changed", "revoked", "rotated", "ignored"),
+        *("skipped",),
     )
 )
 """Values that are none, where no quotes say that they are."""
