@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -48,16 +49,26 @@ class Ticker:
         return self._thread is not None
 
     def start(self) -> None:
-        """Start the thread, unless it runs."""
+        """Start the thread, unless it runs.
+
+        Raises: RuntimeError if none can be had: the program ends, or has too many.
+        """
         with self._lock:
             if self._thread is not None:
                 return
+            if sys.is_finalizing():
+                # Before Python 3.12, which says so itself, it would be waited for for ever.
+                raise RuntimeError("can't start new thread at interpreter shutdown")
             self._stopped = threading.Event()
             self._due = threading.Event()
             self._thread = threading.Thread(
                 target=self._run, args=(self._stopped, self._due), name=self._name, daemon=True
             )
-            self._thread.start()
+            try:
+                self._thread.start()
+            except RuntimeError:
+                self._thread = None
+                raise
 
     def stop(self) -> None:
         """Tick no more; returns when a tick that is under way has ended."""

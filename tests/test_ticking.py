@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
 
@@ -128,3 +129,32 @@ def test_a_forked_child_begins_anew_before_it_goes_on() -> None:
     assert os.waitpid(child, 0)[1] == 0
     ticker.stop()
     assert "new" not in told
+
+
+def test_a_program_that_ends_is_told_so_instead_of_waiting_for_a_thread(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ticker = Ticker(lambda: None, 0.001, "test")
+    with monkeypatch.context() as patched:
+        patched.setattr(sys, "is_finalizing", lambda: True)
+        with pytest.raises(RuntimeError, match="shutdown"):
+            ticker.start()
+    assert not ticker.is_running
+
+
+def test_where_no_thread_could_be_had_one_is_started_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fails(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    ticked = threading.Event()
+    ticker = Ticker(ticked.set, 0.001, "test")
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", fails)
+        with pytest.raises(RuntimeError):
+            ticker.start()
+    assert not ticker.is_running
+    ticker.start()
+    assert ticked.wait(REAL_LIMIT)
+    ticker.stop()

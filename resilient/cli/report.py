@@ -23,9 +23,10 @@ Logs hold figures where a process writes them as JSON, now and then or at its en
 
 The newest figures of each process count, and are added up. Logs may be compressed
 with gzip, and `-` is the standard input. The URL of a store that workers publish in
-(resilient.diagnostics.publish_stats) stands for the figures of all of them.
+(that of RESILIENT_STORE or resilient.configure, or of
+resilient.diagnostics.publish_stats) stands for the figures of all of them.
 
-exit codes: 0 fine; 1 the logs hold no figures; 2 it could not be done as asked."""
+exit codes: 0 fine; 1 there are no figures; 2 it could not be done as asked."""
 
 Rows = list[Mapping[str, Any]]
 
@@ -64,8 +65,9 @@ def run(options: argparse.Namespace) -> int:
     snapshot = _read(options)
     if not snapshot["functions"]:
         print(
-            "resilient: the logs hold no figures. Processes write them with dump_every(60) or "
-            "dump_at_exit() to a sink of log_to(…, serialize=True).",
+            "resilient: there are no figures. Processes write them with dump_every(60) or "
+            "dump_at_exit() to a sink of log_to(…, serialize=True), and publish them in the store "
+            "of RESILIENT_STORE or configure(store=…), or of diagnostics.publish_stats(url).",
             file=sys.stderr,
         )
         return exits.FOUND

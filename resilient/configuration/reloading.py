@@ -1,4 +1,5 @@
-"""A file that is read again when it changes; a bad one is told of once, and the last good stays.
+"""A file that is read again when it changes; of a bad one its mistake is told, once, and the last
+good one stays.
 
 What is looked at is the file behind all links, so that an atomic replacement is seen, and a volume
 whose link is turned to another directory.
@@ -38,7 +39,7 @@ class WatchedFile:
         self._name = os.path.basename(path)
         self._configuration = configuration
         self._signature: files.Signature | None = None
-        self._is_refused = False
+        self._mistake: str | None = None
         self._looks_left = _PATIENCE
         self._listed: set[str] = set()
         self._lock = threading.RLock()
@@ -66,18 +67,20 @@ class WatchedFile:
         self._signature = None
 
     def load_or_tell(self) -> None:
-        """Read it and put it in force; of a bad one, tell once."""
+        """Read it and put it in force; of a bad one tell what is wrong, if that is another mistake
+        than before.
+        """
         with self._lock:
             try:
                 self.load()
             except ConfigurationError as error:
-                was_refused, self._is_refused = self._is_refused, True
-                if not was_refused:
+                before, self._mistake = self._mistake, str(error)
+                if before != self._mistake:
                     text = f"configuration refused, what was in force stays: {error}"
                     listeners.announce("degraded", "resilient", text)
             else:
-                was_refused, self._is_refused = self._is_refused, False
-                if was_refused:
+                before, self._mistake = self._mistake, None
+                if before is not None:
                     text = f"{self._name} is in force again"
                     listeners.announce("restored", "resilient", text)
 

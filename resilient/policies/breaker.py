@@ -143,6 +143,8 @@ class Breaker(Policy, SharingBreaker):  # type: ignore[misc]  # __call__ and __i
         self._shared_name.bundle(service)
 
     def take_over(self, old: SharingBreaker) -> None:
+        if isinstance(old, Breaker):
+            self._shared_name.take_over(old._shared_name)
         SharingBreaker.take_over(self, old)
 
     def renew_in_child(self) -> None:
@@ -189,6 +191,7 @@ class Breaker(Policy, SharingBreaker):  # type: ignore[misc]  # __call__ and __i
         return handler if quick else guarded
 
     def _share(self, target: Target) -> None:
+        self._shared_name.decorates(target)
         state = None if self._keeps_own else state_for(self._store_given, "breaker(store)")
         if state is None:
             if self._mirror is not None:

@@ -118,6 +118,7 @@ class Retry(Policy):
         return shown
 
     def take_over(self, old: Retry) -> None:
+        self._shared_name.take_over(old._shared_name)
         if self.budget is not None and old.budget is not None:
             self.budget.take_over(old.budget)
 
@@ -125,6 +126,7 @@ class Retry(Policy):
         self._shared_name.bundle(service)
 
     def bind(self, proceed: Handler, target: Target) -> Handler:
+        self._shared_name.decorates(target)
         count: Callable[[float], None] = _uncounted
         if self.budget is not None:
             target.fold = (*target.fold, self.budget.calls.fold)

@@ -106,6 +106,7 @@ class Throttled(Policy, Gate):
         return self._follows_default and self._state is not default
 
     def take_over(self, old: Throttled) -> None:
+        self._name.take_over(old._name)
         inherit(self._quota, old._quota)
         inherit_all(self._keyed, old._keyed)
 
@@ -343,6 +344,7 @@ class Throttled(Policy, Gate):
 
     def _share_as(self, target: Target) -> None:
         """Settle what the quota is called in the store: the functions of one object share it."""
+        self._name.decorates(target)
         if isinstance(self._quota, SharedQuota):
             self._shared_as = self._name.of(target)
             self._quota.name = self._quota.name or self._shared_as

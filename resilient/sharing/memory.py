@@ -110,6 +110,9 @@ class MemoryState:
             now = self._now_locked()
             return {name: figures for name, (ends, figures) in self._figures.items() if now < ends}
 
+    def try_to_write(self) -> None:
+        pass
+
     def close(self) -> None:
         """Nothing to do: whoever has it may go on."""
 

@@ -19,8 +19,9 @@ class SharedName:
     """The name of one policy's state.
 
     It is the `name=` that the user gave; for a policy that a service bundles, the service's name;
-    else the label of the first function that was decorated with it, which is the same in all
-    processes as long as all its functions stand in one module.
+    else the label of the first function that was decorated with it, as it was by then, which is the
+    same in all processes as long as all its functions stand in one module: whether and when there
+    is a store, or other options than the code's, must change nothing.
     """
 
     def __init__(self, kind: str, given: object) -> None:
@@ -37,21 +38,34 @@ class SharedName:
         """A service has taken the policy into its bundle; the first one counts."""
         self._service = self._service or service
 
+    def take_over(self, old: SharedName) -> None:
+        """The policy takes the place of one with other options, which is not called otherwise."""
+        self._service = self._service or old._service
+        self._first = self._first or old._first
+
+    def decorates(self, target: Target) -> None:
+        """The policy decorates `target`, be there a store or not; the first one counts."""
+        if self._first is None:
+            self._first = _module_of(target), target.label
+
     def of(self, target: Target) -> str:
         """The name, when the policy decorates `target`. Raises: ConfigurationError."""
+        self.decorates(target)
         named = self._given or self._service
         if named is None:
-            module = str(getattr(target.function, "__module__", ""))
-            if self._first is None:
-                self._first = module, target.label
+            assert self._first is not None
             first_module, named = self._first
-            if module != first_module:
+            if _module_of(target) != first_module:
                 raise ConfigurationError(
                     f"{self._kind}(store=…) on {target.label}: the same object decorates functions "
                     f"of {first_module} too, so other processes could not tell what it is called. "
                     f'Give {self._kind}(name="…"), or bundle it in a service.'
                 )
         return f"{self._kind}:{readable(named)}"
+
+
+def _module_of(target: Target) -> str:
+    return str(getattr(target.function, "__module__", ""))
 
 
 def readable(name: str) -> str:

@@ -55,6 +55,9 @@ class StateStore(Protocol):
     def published(self) -> Mapping[str, bytes]:
         """The figures of all workers that are kept."""
 
+    def try_to_write(self) -> None:
+        """Write something that says nothing, to see whether anything can be written."""
+
     def close(self) -> None:
         """Close connections."""
 

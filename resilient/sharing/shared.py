@@ -9,6 +9,7 @@ import socket
 import threading
 import weakref
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import ParamSpec, TypeVar
 
 from resilient.ending import at_end
@@ -40,7 +41,7 @@ STEP = 0.1
 class SharedState:
     """See StateStore. None instead of an answer: the store is down, or was not asked since it was
     down a moment ago. Nothing is raised, and nothing takes longer than `bound` seconds, or twice
-    that where it first has to connect.
+    that where it first has to connect, or to see whether it can be written again.
 
     returns: how often it came back after it had been down; by then others, or a server that was
     started anew, may have forgotten what was told before. losses: how often it was found that it
@@ -56,6 +57,8 @@ class SharedState:
         self.looked_at = -math.inf
         self.is_ending = False
         self.worker = _new_worker()
+        self._is_read_only = False  # when it failed last
+        self._late_at = math.inf  # when an answer came late, if none came in time since
         self._raw = raw
         self._guard = _StateGuard(raw.label, "shared state")
         self._members = Members(raw.label)
@@ -136,7 +139,10 @@ class SharedState:
         """
         self._members.add(member, every)
         if starts and _is_time_real():
-            self._ticker.start()
+            # Who can have no thread any more, since the program ends or has too many, asks when
+            # its calls do.
+            with suppress(RuntimeError):
+                self._ticker.start()
 
     def note_loss(self, known: int) -> None:
         """What was told is gone, found by a question from when there were `known` losses."""
@@ -180,16 +186,26 @@ class SharedState:
             return None
         started = clock.monotonic()
         try:
+            if self._is_read_only and self._guard.is_down:
+                # That it can be read from says nothing.
+                self._raw.try_to_write()
             answer = work(*args, **kwargs)
         except StoreFailed as failure:
+            self._is_read_only = failure.only_writes
             self._guard.failed(str(failure), started)
             return None
-        took = clock.monotonic() - started
-        if took > self.bound:
+        now = clock.monotonic()
+        took = now - started
+        if took <= self.bound:
+            self._late_at = math.inf
+            if self._guard.is_down and self._guard.worked(started):
+                self.returns += 1
+        elif self._guard.is_down or started >= self._late_at:
             text = f"it took {took:.2f} s, more than the {self.bound:g} s that it may take"
             self._guard.failed(text, started)
-        elif self._guard.is_down and self._guard.worked(started):
-            self.returns += 1
+        else:
+            # Once may be this process, which was stopped meanwhile, and the store is fine.
+            self._late_at = now
         return answer
 
     def _step(self) -> None:

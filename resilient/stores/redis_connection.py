@@ -30,7 +30,14 @@ _NOT_OURS = ("max_connections", "timeout", "retry_on_timeout")
 
 
 class BoundedSocket:
-    """A socket on which sending and receiving end at `end` (monotonic seconds), if not before."""
+    """A socket on which sending and receiving end at `end` (monotonic seconds), if not before.
+
+    What has come in by then is still read, once: whoever was stopped meanwhile (SIGSTOP, a paused
+    machine, a container that has used up its time) finds the answer there, and the server is fine.
+    """
+
+    LAST_LOOK = 0.001
+    """Seconds that it takes at the most."""
 
     __slots__ = ("_socket", "end")
 
@@ -42,22 +49,24 @@ class BoundedSocket:
         return getattr(self._socket, name)
 
     def recv(self, size: int, *flags: int) -> bytes:
-        self._hurry()
+        self._hurry(looks=True)
         return self._socket.recv(size, *flags)  # type: ignore[no-any-return]
 
     def recv_into(self, buffer: Any, *rest: int) -> int:  # hiredis reads so
-        self._hurry()
+        self._hurry(looks=True)
         return self._socket.recv_into(buffer, *rest)  # type: ignore[no-any-return]
 
     def sendall(self, data: Any) -> None:
         self._hurry()
         self._socket.sendall(data)
 
-    def _hurry(self) -> None:
+    def _hurry(self, *, looks: bool = False) -> None:
         if self.end != math.inf:
             left = self.end - clock.monotonic()
             if left <= 0:
-                raise socket.timeout("time is up")  # noqa: UP041  # what redis-py looks for
+                if not looks or self.end == -math.inf:
+                    raise socket.timeout("time is up")  # noqa: UP041  # what redis-py looks for
+                self.end, left = -math.inf, self.LAST_LOOK
             self._socket.settimeout(left)
 
 

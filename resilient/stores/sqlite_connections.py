@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sqlite3
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -142,7 +142,7 @@ class Connections:
             self._end_turn()
             gate.leave()
 
-    def write_one(self, statement: str, values: Sequence[object]) -> int:
+    def write_one(self, statement: str, values: Sequence[object] | Mapping[str, object]) -> int:
         """Change rows by one statement, a transaction by itself; how many it has changed.
 
         It takes the short way, as look_up does, for those who write often.

@@ -26,19 +26,21 @@ class Closing(Protocol):
 
 
 class ForkGate:
-    """Threads enter and leave; a fork waits until all have left, and lets none in meanwhile.
+    """Threads enter and leave; a fork waits until all have left, and lets none in meanwhile. Of
+    several threads that fork at once, the last one opens it again.
 
     `_inside`: how many times each thread has entered. A thread changes only its own number, and
-    looks at `_is_shut` after that; a fork sets that first and looks at the numbers then. So neither
-    misses the other, and who comes and goes needs no lock. `_lock`, which `_changed` waits with,
-    guards `_is_shut`; the handler of a signal may come in while its thread holds it.
+    looks at `_forking` after that; a fork adds its thread to that first and looks at the numbers
+    then. So neither misses the other, and who comes and goes needs no lock. `_lock`, which
+    `_changed` waits with, guards `_forking`; the handler of a signal may come in while its thread
+    holds it.
     """
 
-    __slots__ = ("_changed", "_inside", "_is_shut", "_kept", "_lock")
+    __slots__ = ("_changed", "_forking", "_inside", "_kept", "_lock")
 
     def __init__(self) -> None:
         self._inside: dict[int, int] = {}
-        self._is_shut = False
+        self._forking: set[int] = set()
         self._kept: weakref.WeakSet[Closing] = weakref.WeakSet()
         self._new_lock()
 
@@ -55,7 +57,7 @@ class ForkGate:
         me, inside = get_ident(), self._inside
         times = inside.get(me, 0)
         inside[me] = times + 1
-        if self._is_shut and not times:
+        if self._forking and not times:
             self._wait_outside(me)
 
     def leave(self) -> None:
@@ -64,15 +66,18 @@ class ForkGate:
         times = inside.pop(me, 0)
         if times > 1:
             inside[me] = times - 1
-        elif self._is_shut:
+        elif self._forking:
             self._tell()
 
     def _wait_outside(self, me: int) -> None:
         with self._lock:
             self._inside.pop(me, None)
             self._tell()
-            while self._is_shut:
-                self._changed.wait()
+            end = time.monotonic() + 2 * PATIENCE
+            # What others have registered to be done before a fork may come in here with the thread
+            # that forks, or wait for something that this one holds.
+            while self._forking and me not in self._forking and time.monotonic() < end:
+                self._changed.wait(PATIENCE)
             self._inside[me] = 1
 
     def _tell(self) -> None:
@@ -84,18 +89,19 @@ class ForkGate:
         me = get_ident()
         end = time.monotonic() + PATIENCE
         with self._lock:
-            self._is_shut = True
+            self._forking.add(me)
             while any(one != me for one in list(self._inside)):
                 left = end - time.monotonic()
                 if left <= 0 or not self._changed.wait(left):
                     return
-        for thing in list(self._kept):
-            thing.close()
+            # With the lock, or another thread could fork in the midst of it.
+            for thing in list(self._kept):
+                thing.close()
 
     def after_in_parent(self) -> None:
-        """Let them in again."""
+        """Let them in again, unless others are about to fork."""
         with self._lock:
-            self._is_shut = False
+            self._forking.discard(get_ident())
             self._changed.notify_all()
 
     def after_in_child(self) -> None:
@@ -104,7 +110,7 @@ class ForkGate:
         me = get_ident()
         for other in self._inside.keys() - {me}:
             del self._inside[other]
-        self._is_shut = False
+        self._forking.clear()
 
 
 gate = ForkGate()

@@ -61,6 +61,7 @@ def test_logs_without_figures_end_with_1_and_say_what_to_do(run: Run, tmp_path: 
     assert (code, out) == (exits.FOUND, "")
     assert "dump_every(60)" in err
     assert "serialize=True" in err
+    assert "publish_stats(url)" in err
 
 
 def test_a_log_that_is_not_there_ends_with_2(run: Run) -> None:

@@ -274,6 +274,71 @@ def test_a_wrong_variable_is_told_once_and_keeps_no_program_from_starting(
     assert told.startswith("configuration by the environment refused: RESILIENT_GITHUB__RETRY__ATE")
 
 
+def quota_of_three() -> Callable[..., Any]:
+    repos: Callable[..., Any] = throttled("3/min", max_wait=0)(named("repos"))
+    return service("github")(repos)
+
+
+def admitted(function: Callable[..., Any]) -> int:
+    """How many calls go before one is refused, or five have gone."""
+    for count in range(5):
+        try:
+            function()
+        except RateLimited:
+            return count
+    return 5
+
+
+def test_a_shared_quota_is_the_same_one_when_options_are_overridden(clock: FakeClock) -> None:
+    configure(store="memory://overridden")
+    repos = quota_of_three()
+    repos()
+    configure(services={"github": {"throttled": {"max_waiting": 5}}})
+    assert admitted(repos) == 2
+
+
+def test_workers_that_hear_of_the_store_at_different_times_share_one_quota(
+    clock: FakeClock,
+) -> None:
+    before = quota_of_three()
+    configure(store="memory://heard-of")
+    after = quota_of_three()
+    after()
+    assert admitted(before) == 2
+
+
+@pytest.mark.parametrize(
+    ("make", "asks", "option"),
+    [(breaker, "circuits", {"fail_max": 7}), (retry, "budgets", {"attempts": 7})],
+    ids=["breaker", "retry"],
+)
+def test_what_is_shared_keeps_its_name_when_options_are_overridden(
+    make: Callable[..., Any],
+    asks: str,
+    option: dict[str, int],
+    clock: FakeClock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    state = opening.open_state(f"memory://named-{asks}")
+    names: list[str] = []
+    kind = type(state._raw)
+    ask = getattr(kind, asks)
+
+    def noted(*given: Any) -> Any:
+        names.extend(report.name for report in given[-1])
+        return ask(*given)
+
+    monkeypatch.setattr(kind, asks, noted)
+    repos = service("github")(make(store=state)(named("repos")))
+    repos()
+    state.step_now()
+    configure(services={"github": {make.__name__: option}})
+    repos()
+    state.step_now()
+    assert len(names) > 1
+    assert len(set(names)) == 1
+
+
 def test_a_store_becomes_the_default_one_and_goes_again() -> None:
     configure(store="memory://configured", store_timeout=1.5)
     state = opening.default_state()

@@ -71,8 +71,8 @@ def test_a_file_that_stays_is_not_read_again(
 def test_a_bad_file_is_told_once_the_last_good_one_stays_and_its_mending_is_told(
     watched: WatchedFile, write: WriteFile, attempts: Attempts, steps: RecordedSteps
 ) -> None:
-    for bad in (0, -1):
-        write(text_of(bad))
+    for more in ("", "# tried again"):
+        write(text_of(0) + more)
         watched.look()
         watched.look()
         assert attempts() == 4
@@ -85,6 +85,17 @@ def test_a_bad_file_is_told_once_the_last_good_one_stays_and_its_mending_is_told
     watched.look()
     assert attempts() == 6
     assert told(steps)[1:] == ["restored: resilient.toml is in force again"]
+
+
+def test_another_mistake_in_a_bad_file_is_told_too(
+    watched: WatchedFile, write: WriteFile, attempts: Attempts, steps: RecordedSteps
+) -> None:
+    for bad in (0, -1):
+        write(text_of(bad))
+        watched.look()
+    assert attempts() == 4
+    assert ["attempts=0" in text for text in told(steps)] == [True, False]
+    assert "attempts=-1" in told(steps)[1]
 
 
 def test_a_file_that_is_gone_stays_in_force_until_it_is_back(

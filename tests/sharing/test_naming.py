@@ -37,6 +37,25 @@ def test_others_are_called_like_their_first_function() -> None:
     assert name.of(target("repos")) == name.of(target("issues")) == "retry:github.repos"
 
 
+def test_it_is_called_as_when_it_first_decorated_something_be_there_a_store_or_not() -> None:
+    name = SharedName("throttled", None)
+    name.decorates(target("repos"))
+    assert name.of(target("issues")) == "throttled:github.repos"
+
+
+def test_one_with_other_options_is_called_like_the_one_whose_place_it_takes() -> None:
+    old, new = SharedName("throttled", None), SharedName("throttled", None)
+    old.decorates(target("repos"))
+    new.take_over(old)
+    assert new.of(target("issues")) == "throttled:github.repos"
+    old.bundle("github")
+    bundled, given = SharedName("throttled", None), SharedName("throttled", "mine")
+    bundled.take_over(old)
+    given.take_over(old)
+    assert bundled.of(target("issues")) == "throttled:github"
+    assert given.of(target("issues")) == "throttled:mine"
+
+
 def test_a_nameless_one_that_two_modules_share_is_refused() -> None:
     name = SharedName("throttled", None)
     name.of(target(module="shop.github"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -26,6 +27,7 @@ class Scripted:
     def __init__(self) -> None:
         self.asked: list[str] = []
         self.fails = False
+        self.is_read_only = False
         self.before: Callable[[], object] = lambda: None
 
     def __getattr__(self, name: str) -> Any:
@@ -34,6 +36,8 @@ class Scripted:
             self.before()
             if self.fails:
                 raise StoreFailed("it is down")
+            if self.is_read_only and name in ("trade", "try_to_write"):
+                raise StoreFailed("it is read-only", only_writes=True)
             return Grant((0.0,)) if name == "trade" else name
 
         return answer
@@ -98,13 +102,69 @@ def test_it_is_tried_again_every_two_seconds_at_least(
     assert len(raw.asked) >= 29
 
 
-def test_an_answer_that_came_late_counts_and_the_next_caller_does_not_wait(
+def test_answers_that_came_late_count_and_after_two_in_a_row_nobody_waits(
     state: SharedState, raw: Scripted, clock: FakeClock, steps: RecordedSteps
 ) -> None:
     raw.before = lambda: clock.advance(0.3)
     assert state.trade(ASK) == Grant((0.0,))
+    assert state.trade(ASK) == Grant((0.0,))
     assert state.trade(ASK) is None
     assert "it took 0.30 s, more than the 0.25 s" in steps[0].text
+
+
+def test_one_late_answer_may_be_this_process_that_was_stopped(
+    state: SharedState, raw: Scripted, clock: FakeClock, steps: RecordedSteps
+) -> None:
+    for _ in range(3):
+        raw.before = lambda: clock.advance(0.3)
+        assert state.trade(ASK)
+        raw.before = lambda: None
+        assert state.trade(ASK)
+    assert not state.is_down
+    assert not steps
+
+
+def test_of_late_answers_that_were_under_way_together_one_counts(
+    state: SharedState, raw: Scripted, clock: FakeClock
+) -> None:
+    def stopped_with_another_one() -> None:
+        raw.before = lambda: clock.advance(0.3)
+        state.budgets(())
+
+    raw.before = stopped_with_another_one
+    assert state.trade(ASK)
+    assert not state.is_down
+
+
+def test_one_that_can_only_be_read_from_is_not_back_by_that(
+    state: SharedState, raw: Scripted, clock: FakeClock, steps: RecordedSteps
+) -> None:
+    raw.is_read_only = True
+    assert state.trade(ASK) is None
+    for _ in range(10):
+        clock.advance(2.0)
+        assert state.budgets(()) is None
+    assert [step.kind for step in steps] == ["degraded"]
+    raw.is_read_only = False
+    clock.advance(2.0)
+    assert state.budgets(()) == "budgets"
+    assert [step.kind for step in steps] == ["degraded", "restored"]
+
+
+def test_a_program_that_can_have_no_thread_goes_without(
+    state: SharedState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(_: threading.Thread) -> None:
+        raise RuntimeError("can't create new thread at interpreter shutdown")
+
+    class Member:
+        def step(self) -> None: ...
+
+        def renew_in_child(self) -> None: ...
+
+    monkeypatch.setattr(threading.Thread, "start", fails)
+    state.in_step(Member())
+    assert not state.is_stepping
 
 
 def test_a_mistake_of_ours_is_not_taken_for_a_failure(

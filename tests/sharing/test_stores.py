@@ -141,6 +141,7 @@ def test_calls_and_retries_of_all_workers_are_one_budget(opens: Opens, clock: Fa
 
 def test_figures_are_kept_for_as_long_as_they_live(opens: Opens, clock: FakeClock) -> None:
     one, other = opens(), opens()
+    one.try_to_write()
     one.publish("host/1", b"first", 10)
     one.publish("host/1", b"second", 10)
     other.publish("host/2", b"\x00\xff", 20)

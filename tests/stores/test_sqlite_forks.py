@@ -41,7 +41,7 @@ def test_a_fork_waits_for_who_is_inside_and_then_closes_what_is_open(
     worker = in_thread(work)
     assert entered.wait(REAL_LIMIT)
     forking = in_thread(gate.before_fork)
-    until(lambda: gate._is_shut)
+    until(lambda: gate._forking)
     assert not thing.closed
     leaves.set()
     worker.join(REAL_LIMIT)
@@ -62,6 +62,62 @@ def test_nobody_enters_during_a_fork_but_who_is_inside_goes_further(
     gate.after_in_parent()
     newcomer.join(REAL_LIMIT)
     assert not newcomer.is_alive()
+
+
+def test_nobody_enters_while_another_thread_is_still_to_fork(in_thread: StartThread) -> None:
+    gate = ForkGate()
+    gate.before_fork()
+    forks = threading.Event()
+
+    def fork_later() -> None:
+        gate.before_fork()
+        forks.wait(REAL_LIMIT)
+        gate.after_in_parent()
+
+    in_thread(fork_later)
+    until(lambda: len(gate._forking) == 2)
+    gate.after_in_parent()
+    newcomer = in_thread(gate.enter)
+    newcomer.join(0.02)
+    assert newcomer.is_alive()
+    forks.set()
+    newcomer.join(REAL_LIMIT)
+    assert not newcomer.is_alive()
+
+
+def test_no_other_thread_forks_while_one_closes_what_is_open(in_thread: StartThread) -> None:
+    class Slow(Open):
+        def close(self) -> None:
+            if not self.closed:
+                self.closed.append(False)
+                other = in_thread(gate.before_fork)
+                other.join(0.02)
+                self.closed[0] = other.is_alive()
+
+    gate, thing = ForkGate(), Slow()
+    gate.keep_closed(thing)
+    gate.before_fork()
+    assert thing.closed == [True]
+
+
+def test_nobody_waits_for_ever_for_a_fork_that_waits_for_him(
+    in_thread: StartThread, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_forks, "PATIENCE", 0.01)
+    gate = ForkGate()
+    gate.before_fork()
+    newcomer = in_thread(gate.enter)
+    newcomer.join(REAL_LIMIT)
+    assert not newcomer.is_alive()
+
+
+def test_what_others_do_before_a_fork_in_its_thread_may_enter() -> None:
+    gate = ForkGate()
+    gate.before_fork()
+    gate.enter()
+    gate.leave()
+    gate.after_in_parent()
+    assert not gate._inside
 
 
 def test_a_fork_waits_no_longer_than_it_has_patience(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -82,3 +82,6 @@ return pairs
 """
 )
 """Worker and figures, one after the other."""
+
+TRY_TO_WRITE = Script("return redis.call('SET', KEYS[1], '', 'PX', 1000)")
+"""Write what nobody reads."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from resilient.sharing.redis import words
-from resilient.sharing.redis.scripts import LOOK, PUBLISH, PUBLISHED, SWAP
+from resilient.sharing.redis.scripts import LOOK, PUBLISH, PUBLISHED, SWAP, TRY_TO_WRITE
 from resilient.sharing.redis.topology import ClusterServer, SentinelWire
 from resilient.sharing.redis.trade import TRADE
 from resilient.sharing.rules import budgets, circuits
@@ -67,6 +67,7 @@ class RedisState:
         "_quota",
         "_server",
         "_token",
+        "_tried",
         "_turns",
         "label",
     )
@@ -81,6 +82,7 @@ class RedisState:
         self._circuit = b"{%b}:c:" % name
         self._budget = b"{%b}:b:" % name
         self._published = [b"{%b}:figures" % name, b"{%b}:figures:ends" % name]
+        self._tried = b"{%b}:tried" % name
         self._now = now
         self._begin_turns()
 
@@ -133,6 +135,9 @@ class RedisState:
         if len(pairs) % 2:
             raise words.nonsense()
         return {words.read(name): figures for name, figures in _in_pairs(pairs)}
+
+    def try_to_write(self) -> None:
+        self._server.run(TRY_TO_WRITE, [self._tried], [])
 
     def close(self) -> None:
         self._server.close()

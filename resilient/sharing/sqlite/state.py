@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -32,14 +32,16 @@ T = TypeVar("T")
 # SQLite calls resilient_trade in the midst of a statement, which is a transaction by itself at less
 # than the price of four statements. What it is given is what was there when it took the lock.
 _TRADE = """
-    UPDATE shared SET kept = ?, ends = max(ends, ?), state = resilient_trade(state, ends)
-    WHERE name = ?
+    UPDATE shared SET kept = :now, ends = max(ends, :ends),
+        state = resilient_trade(CASE WHEN ends > :now THEN state END)
+    WHERE name = :name
 """
 _FIRST_TRADE = """
-    INSERT INTO shared (kept, ends, name, state) VALUES (?, ?, ?, resilient_trade(NULL, 0))
+    INSERT INTO shared (kept, ends, name, state)
+    VALUES (:now, :ends, :name, resilient_trade(NULL))
     ON CONFLICT (name) DO UPDATE SET
         kept = excluded.kept, ends = max(ends, excluded.ends),
-        state = resilient_trade(state, ends)
+        state = resilient_trade(CASE WHEN ends > excluded.kept THEN state END)
 """
 _LOOK = "SELECT state FROM shared WHERE name = ? AND ends > ?"
 _KEEP = """
@@ -49,6 +51,8 @@ _KEEP = """
 """
 _ALL = "SELECT name, state FROM shared WHERE name >= ? AND name < ? AND ends > ?"
 _SOME = "SELECT rowid, ends FROM shared WHERE rowid > ? ORDER BY rowid LIMIT ?"
+
+_NOTHING = "UPDATE shared_clock SET ahead = ahead"
 
 State = dict[str, Any] | None
 _Made = tuple[State, T, float]
@@ -84,26 +88,36 @@ _under_way = threading.local()
 """trade: that of this thread."""
 
 
-def _trade(kept: object, ends: float) -> bytes:
-    """What SQLite calls with what it has: what becomes of that."""
-    trade: _Trade = _under_way.trade
+def _trades() -> Generator[bytes | None, object, None]:
+    """What SQLite sends what it has, for what becomes of that.
+
+    No function: a signal may come in as soon as one is entered, before it can catch anything.
+    """
+    made = None
     try:
-        now = trade.state.now()
-        known, trade.known = trade.known, None  # from here on it is another one
-        if type(kept) is not bytes or ends <= now:
-            ledger = Ledger()
-        elif known is not None and known[0] == kept:
-            ledger = known[1]
-        else:
-            ledger = unpacked(kept) or Ledger()
-        grant = ledger.trade(trade.ask, now)
-        made = packed(ledger)
-        trade.made = grant, (made, ledger)
-        return made
+        while True:
+            made = _traded((yield made))
+    except GeneratorExit:
+        raise
     except BaseException as error:
         # SQLite tells that something was raised, and not what.
-        trade.error = error
+        _under_way.trade.error = error
         raise
+
+
+def _traded(kept: object) -> bytes:
+    trade: _Trade = _under_way.trade
+    known, trade.known = trade.known, None  # from here on it is another one
+    if type(kept) is not bytes:
+        ledger = Ledger()
+    elif known is not None and known[0] == kept:
+        ledger = known[1]
+    else:
+        ledger = unpacked(kept) or Ledger()
+    grant = ledger.trade(trade.ask, trade.state.now())
+    made = packed(ledger)
+    trade.made = grant, (made, ledger)
+    return made
 
 
 def open_sqlite(path: Path, bound: float) -> SqliteState:
@@ -138,7 +152,7 @@ class SqliteState:
     def trade(self, ask: Ask) -> Grant:
         self._sweep()
         now, name = self.now(), _QUOTA + ask.quota
-        values = now, now + longest_life(ask), name
+        values = {"now": now, "ends": now + longest_life(ask), "name": name}
         trade = _under_way.trade = _Trade(self, ask, self._known.pop(name, None))
         try:
             if not self._connections.write_one(_TRADE, values):
@@ -205,6 +219,9 @@ class SqliteState:
         rows = self._connections.run(work)
         return {name[len(_FIGURES) :]: figures for name, figures in rows if type(figures) is bytes}
 
+    def try_to_write(self) -> None:
+        self._connections.write_one(_NOTHING, ())
+
     def close(self) -> None:
         self._connections.close()
 
@@ -250,7 +267,9 @@ class SqliteState:
 
     def _prepare(self, db: sqlite3.Connection) -> None:
         self._ahead = tables.prepare(db)
-        db.create_function("resilient_trade", 2, _trade)
+        trades = _trades()
+        next(trades)
+        db.create_function("resilient_trade", 1, trades.send)
 
     def _sweep(self) -> None:
         """Forget what nobody has used for long: some rows now and then, round and round."""

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import _thread
 import contextlib
+import functools
 import os
+import signal
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -267,4 +270,40 @@ def test_closed_state_opens_again(state: SqliteState) -> None:
 def test_child_uses_connections_of_its_own(state: SqliteState) -> None:
     take(state, 1)
     state.renew_in_child()
+    assert len(take(state).starts) == 2
+
+
+def test_ctrl_c_in_the_midst_of_a_statement_is_no_failure_of_the_file(
+    path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[sqlite3.Connection] = []
+    connect = sqlite3.connect
+
+    def connected(*given: Any, **chosen: Any) -> sqlite3.Connection:
+        opened.append(connect(*given, **chosen))
+        return opened[-1]
+
+    monkeypatch.setattr(sqlite3, "connect", connected)
+    with contextlib.closing(open_sqlite(path, 0.05)) as state:
+        assert len(take(state, 1).starts) == 1
+        # It comes once, while SQLite is at work, so that Python sees it when our code is called.
+        once = map(_thread.interrupt_main, [signal.SIGINT])
+        opened[-1].set_progress_handler(functools.partial(next, once, 0), 1)
+        with pytest.raises(KeyboardInterrupt):
+            take(state, 1)
+        assert len(take(state, 3).starts) == 2
+
+
+def test_one_that_is_locked_can_be_read_from_and_not_be_written(
+    state: SqliteState, path: Path
+) -> None:
+    take(state, 1)
+    with database(path) as db:
+        db.execute("BEGIN IMMEDIATE")
+        assert state.published() == {}
+        with pytest.raises(StoreFailed) as raised:
+            state.try_to_write()
+        assert raised.value.only_writes
+        db.execute("ROLLBACK")
+    state.try_to_write()
     assert len(take(state).starts) == 2
