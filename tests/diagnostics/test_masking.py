@@ -379,11 +379,11 @@ def test_a_hostile_text_costs_as_much_as_it_is_long(pattern: str, start: str) ->
 
 
 @pytest.mark.stress
-@pytest.mark.parametrize("pattern", [*HOSTILE[::8], "".join(HOSTILE)])
-def test_a_hostile_mebibyte_does_not_stall(pattern: str) -> None:
-    # The others are known to cost what their length does, by the test above.
+@pytest.mark.parametrize("pattern", HOSTILE)
+@pytest.mark.parametrize("start", ["", "token='", "token=("])
+def test_a_hostile_mebibyte_does_not_stall(pattern: str, start: str) -> None:
     size = 1 << 20
-    assert isinstance(mask((pattern * size)[:size]), str)
+    assert isinstance(mask((start + pattern * size)[:size]), str)
 
 
 def test_text_that_cannot_be_masked_is_withheld() -> None:

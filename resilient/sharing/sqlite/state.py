@@ -85,7 +85,7 @@ class _Trade:
 
 
 _under_way = threading.local()
-"""trade: that of this thread."""
+"""trade: that of this thread, if there is one."""
 
 
 def _trades() -> Generator[bytes | None, object, None]:
@@ -153,6 +153,8 @@ class SqliteState:
         self._sweep()
         now, name = self.now(), _QUOTA + ask.quota
         values = {"now": now, "ends": now + longest_life(ask), "name": name}
+        # The handler of a signal may trade in the midst of another trade.
+        outer = getattr(_under_way, "trade", None)
         trade = _under_way.trade = _Trade(self, ask, self._known.pop(name, None))
         try:
             if not self._connections.write_one(_TRADE, values):
@@ -164,7 +166,7 @@ class SqliteState:
                 raise StoreFailed("its file holds what was not put there by us") from trade.error
             raise trade.error from None
         finally:
-            del _under_way.trade
+            _under_way.trade = outer
         grant, known = trade.made
         if len(self._known) >= self.MOST_KNOWN:
             self._known.clear()

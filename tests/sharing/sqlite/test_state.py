@@ -18,6 +18,7 @@ from resilient.sharing.sqlite import tables
 from resilient.sharing.sqlite.state import SqliteState, open_sqlite
 from resilient.stores.bytes_store import StoreFailed
 from resilient.stores.opening import open_store
+from resilient.stores.sqlite_connections import Connections
 from resilient.testing import FakeClock
 
 THREE_A_SECOND = ((3, 1.0),)
@@ -307,3 +308,19 @@ def test_one_that_is_locked_can_be_read_from_and_not_be_written(
         db.execute("ROLLBACK")
     state.try_to_write()
     assert len(take(state).starts) == 2
+
+
+def test_the_handler_of_a_signal_may_trade_in_the_midst_of_a_trade(
+    state: SqliteState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_one = Connections.write_one
+    interrupts = iter([functools.partial(take, state, 1, holder="handler")])
+
+    def interrupted(*given: Any) -> int:
+        for interrupt in interrupts:
+            assert len(interrupt().starts) == 1
+        return write_one(*given)
+
+    monkeypatch.setattr(Connections, "write_one", interrupted)
+    assert len(take(state, 2).starts) == 2
+    assert len(take(state, 1, holder="other").starts) == 0
