@@ -196,7 +196,9 @@ class Mirror:
                 self._announce("breaker_closed", "breaker closed by another worker")
         self.stands = view.state
         self.own_era = breaker._era
-        self.told = breaker.health.ever()
+        if not is_ours or view.state != STATE_CLOSED:
+            # What calls came to before says nothing of the circuit as it is now.
+            self.told = breaker.health.ever()
 
     def _announce(self, kind: str, text: str, **facts: float) -> None:
         """Tell of it once the lock is released."""

@@ -142,6 +142,37 @@ def test_failures_of_all_workers_open_it_for_all(
     assert len(texts) == 4
 
 
+def test_calls_that_are_made_while_the_first_report_is_under_way_are_told_with_the_next(
+    store: Store,
+) -> None:
+    worker = Worker(store)
+    mirror = worker.breaker._mirror
+    assert mirror is not None
+    worker.call(2)
+    views = store.circuits("me", [mirror.report()])
+    worker.call(3)
+    worker.fails()
+    mirror.heard(views[0], 0.0)
+    worker.step()
+    (view,) = store.circuits("me", [CircuitReport("breaker:github", CircuitTerms())])
+    assert (view.calls, view.failed) == (6, 1)
+
+
+def test_calls_from_before_another_worker_opened_it_are_not_told(
+    workers: Callable[..., list[Worker]], store: Store
+) -> None:
+    one, *others = workers(4)
+    mirror = one.breaker._mirror
+    assert mirror is not None
+    report = mirror.report()
+    one.call(3)
+    open_for_all(*others)
+    views = store.circuits("me", [report])
+    mirror.heard(views[0], 0.0)
+    assert one.stands == "open"
+    assert mirror.report().ok == 0
+
+
 def test_a_worker_by_itself_opens_it_for_itself_alone(
     workers: Callable[..., list[Worker]], steps: RecordedSteps
 ) -> None:
