@@ -33,6 +33,7 @@ from resilient.pipeline import Handle, Handler, Policy, decorate, enabled, oddit
 from resilient.testing import FakeClock, ScriptedVendor, fake_clock, policies_off
 from resilient.timing import BATCH
 from resilient.timing import clock as timing_clock
+from tests.ids import said
 
 FACTORIES: dict[str, Callable[[], Any]] = {
     "service": lambda: service("vendor"),
@@ -463,7 +464,7 @@ UNFIT = [
 
 
 @each_policy
-@pytest.mark.parametrize(("unfit", "why"), UNFIT, ids=lambda value: str(value)[:30])
+@pytest.mark.parametrize(("unfit", "why"), UNFIT, ids=lambda value: said(value)[:30])
 def test_what_cannot_work_is_refused_at_decoration(
     make: Callable[[], Any], unfit: Any, why: str
 ) -> None:
@@ -474,7 +475,7 @@ def test_what_cannot_work_is_refused_at_decoration(
 
 
 @each_bare
-@pytest.mark.parametrize(("unfit", "why"), UNFIT, ids=lambda value: str(value)[:30])
+@pytest.mark.parametrize(("unfit", "why"), UNFIT, ids=lambda value: said(value)[:30])
 def test_what_cannot_work_is_refused_bare_too(bare: Any, unfit: Any, why: str) -> None:
     with pytest.raises(ConfigurationError) as refused:
         bare(unfit)

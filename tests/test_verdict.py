@@ -31,6 +31,7 @@ from resilient.pipeline import Handler, Policy
 from resilient.repeating import had_no_effect, is_repeatable
 from resilient.testing import FakeClock, ScriptedVendor, fake_clock
 from resilient.verdict import forget_rule, judge, rule
+from tests.ids import said
 
 OK, MISTAKE, TRANSIENT = Verdict.OK, Verdict.MISTAKE, Verdict.TRANSIENT
 BROKEN, THROTTLED, REFUSED = Verdict.BROKEN, Verdict.THROTTLED, Verdict.REFUSED
@@ -337,7 +338,7 @@ def message(**fields: str) -> email.message.Message:
         ({"code": "card_declined", "http_status": 402}, (MISTAKE, 402, None)),
         ({"response": {"error": "ratelimited"}}, (THROTTLED, None, None)),
     ],
-    ids=str,
+    ids=said,
 )
 def test_errors_of_sdks_are_read_by_the_attributes_they_carry(
     facts: dict[str, object], expected: tuple[object, ...]

@@ -493,9 +493,9 @@ def test_a_client_of_httpx_tells_what_it_adds(
     watching: Watching, server: Vendor, httpx: Any
 ) -> None:
     with (
-        httpx.Client(auth=("bob", TOKEN), trust_env=False) as with_auth,
-        httpx.Client(cookies={"sid": TOKEN}, trust_env=False) as with_cookies,
-        httpx.Client(params={"key": TOKEN}, trust_env=False) as with_key,
+        httpx.Client(auth=("bob", TOKEN), verify=False, trust_env=False) as with_auth,
+        httpx.Client(cookies={"sid": TOKEN}, verify=False, trust_env=False) as with_cookies,
+        httpx.Client(params={"key": TOKEN}, verify=False, trust_env=False) as with_key,
     ):
 
         @watching

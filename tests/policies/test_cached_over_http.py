@@ -27,6 +27,7 @@ from resilient import (
 )
 from resilient.stores.shared import SharedStore
 from resilient.testing import FakeClock, RecordedSteps, ScriptedVendor
+from tests.ids import said
 
 MakeVendor = Callable[[str], ScriptedVendor]
 FRESH = "200 cache-control=max-age=60"
@@ -301,7 +302,7 @@ def test_in_the_whole_stack_a_stale_answer_stands_in_for_an_outage(
         ({"scope": ""}, "no str"),
         ({"max_bytes": 0}, "1 or more"),
     ],
-    ids=str,
+    ids=said,
 )
 def test_options_that_can_not_be_meant_are_refused(options: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigurationError, match=words):

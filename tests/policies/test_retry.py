@@ -44,6 +44,7 @@ from resilient.testing import (
 from resilient.timing import chance
 from resilient.timing import clock as timing_clock
 from resilient.verdict import forget_rule
+from tests.ids import said
 
 
 @pytest.fixture(autouse=True)
@@ -177,7 +178,7 @@ def reading_the_error() -> Generator[Any, Any, None]:
         (lambda: iter([float("nan")]), [1, 1, 1, 1]),
         (lambda: (wait for wait in [-5.0, 1e9]), [0, 60, 60, 60]),
     ],
-    ids=str,
+    ids=said,
 )
 def test_a_wait_may_be_given_in_many_ways(wait: Any, waits: list[float], clock: FakeClock) -> None:
     with ScriptedVendor("503 x4, 200") as vendor:
@@ -892,7 +893,7 @@ def test_one_attempt_means_no_retry_and_no_word_about_it(steps: RecordedSteps) -
         ({"tries": 3}, "retry(tries=…): there is no such option"),
         ({"attemps": 3}, "retry(attemps=…): there is no such option; did you mean attempts?"),
     ],
-    ids=str,
+    ids=said,
 )
 def test_a_bad_option_is_refused_when_the_policy_is_made(
     options: dict[str, Any], named: str

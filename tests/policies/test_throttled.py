@@ -32,6 +32,7 @@ from resilient.call import listeners
 from resilient.testing import FakeClock, RecordedSteps, ScriptedVendor, fake_clock
 from resilient.timing import clock as clock_in_force
 from resilient.waiting import _Turn
+from tests.ids import said
 from tests.threads import REAL_LIMIT, StartThread, until
 
 MakeVendor = Callable[[Any], ScriptedVendor]
@@ -113,7 +114,7 @@ def test_rates_are_taken_in_every_spelling(made: Any, rates: list[str]) -> None:
         (["2/s"], {"reserve": 0.9, "priority": lambda: True}, "of 2/s nothing is left"),
         (["10/s"], {"priority": "always"}, "throttled(priority='always')"),
     ],
-    ids=str,
+    ids=said,
 )
 def test_bad_options_are_refused_with_what_to_use(
     rates: list[Any], options: dict[str, Any], text: str

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from resilient.keys import Uncacheable, frozen
 from resilient.results.portable import portable
+from tests.ids import said
 
 
 class Color(enum.Enum):
@@ -116,7 +117,7 @@ def test_the_order_of_a_dict_or_set_does_not_count() -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [Opaque(), Token("x"), object(), len, Opaque, [Opaque()], {"a": Opaque()}], ids=repr
+    "value", [Opaque(), Token("x"), object(), len, Opaque, [Opaque()], {"a": Opaque()}], ids=said
 )
 def test_what_stands_for_itself_in_one_process_only_is_refused(value: Any) -> None:
     with pytest.raises(Uncacheable, match="not the same in another process"):

@@ -13,6 +13,7 @@ from resilient.errors import ConfigurationError
 from resilient.keys import Uncacheable
 from resilient.results.scopes import asked_by, checked_scope, digest_here
 from resilient.testing import RecordedSteps
+from tests.ids import said
 from tests.results.conftest import Counted
 
 
@@ -24,12 +25,12 @@ def call_with(*args: Any, **kwargs: Any) -> Call:
     return Call.of(Target(of_user, service="s", name="n"), *args, **kwargs)
 
 
-@pytest.mark.parametrize("scope", ["shop", b"shop", 7, of_user, None, lambda: 1], ids=repr)
+@pytest.mark.parametrize("scope", ["shop", b"shop", 7, of_user, None, lambda: 1], ids=said)
 def test_names_and_functions_are_scopes(scope: Any) -> None:
     assert checked_scope(scope, "cached(scope=…)") is scope
 
 
-@pytest.mark.parametrize("scope", ["", True, 1.5, ["secret-tenant"], str, object()], ids=repr)
+@pytest.mark.parametrize("scope", ["", True, 1.5, ["secret-tenant"], str, object()], ids=said)
 def test_what_can_not_be_meant_is_refused_and_not_shown(scope: Any) -> None:
     with pytest.raises(ConfigurationError, match=r"cached\(scope=…\)") as raised:
         cached(ttl=1, scope=scope)

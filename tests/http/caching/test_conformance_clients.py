@@ -162,6 +162,7 @@ def test_a_stream_that_is_asked_for_gets_through_as_it_is(origin: MakeOrigin, fe
 @pytest.mark.parametrize(
     ("coding", "encoded"),
     [("gzip", gzip.compress(b"hello")), ("deflate", zlib.compress(b"hello"))],
+    ids=["gzip", "deflate"],
 )
 def test_an_encoded_body_is_given_readable_each_time(
     coding: str, encoded: bytes, origin: MakeOrigin, fetch: Fetch

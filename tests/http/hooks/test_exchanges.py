@@ -50,12 +50,15 @@ def by_urllib(url: str) -> bytes:
 
 
 def by_httpx(url: str) -> bytes:
-    with httpx.Client(timeout=20, trust_env=False) as client:
+    with httpx.Client(timeout=20, verify=False, trust_env=False) as client:
         return client.get(url).content
 
 
 def by_httpx_stream(url: str) -> bytes:
-    with httpx.Client(timeout=20, trust_env=False) as client, client.stream("GET", url) as answer:
+    with (
+        httpx.Client(timeout=20, verify=False, trust_env=False) as client,
+        client.stream("GET", url) as answer,
+    ):
         return b"".join(answer.iter_bytes())
 
 
@@ -193,7 +196,7 @@ def test_a_body_that_never_comes_fails_where_the_client_reads_it(vendor: MakeVen
         server.over.wait()
 
     server = vendor(answer)
-    with httpx.Client(timeout=0.2, trust_env=False) as client, opened() as call:
+    with httpx.Client(timeout=0.2, verify=False, trust_env=False) as client, opened() as call:
         with client.stream("GET", server.url) as response:
             assert response.status_code == 403
             with pytest.raises(httpx.ReadTimeout):
@@ -209,7 +212,11 @@ def test_the_connection_is_as_good_as_before_the_look(method: str, vendor: MakeV
         line.sendall(whole[: -len(REFUSAL)] if head.startswith(b"HEAD") else whole)
 
     server = vendor(answer)
-    with requests.Session() as session, httpx.Client(trust_env=False) as client, opened() as call:
+    with (
+        requests.Session() as session,
+        httpx.Client(verify=False, trust_env=False) as client,
+        opened() as call,
+    ):
         for _ in range(3):
             session.request(method, server.url, timeout=20)
             client.request(method, server.url)
