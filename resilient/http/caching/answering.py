@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from resilient.http.caching.dates import date_of
+from resilient.http.caching.dates import date_of, is_strong_date
 from resilient.http.caching.freshness import age_of
 from resilient.http.caching.messages import Fields, Pairs, Reply, Request, Stored
 from resilient.http.caching.ranges import (
@@ -15,10 +15,6 @@ from resilient.http.caching.tags import listed_in, matches_strongly, matches_wea
 
 # RFC 9110 15.4.5: what the 200 would have had; further metadata only if there is no ETag.
 _IN_304 = frozenset({"age", "cache-control", "content-location", "date", "etag", "expires", "vary"})
-
-_SURELY_LATER = 60.0
-"""Seconds between Last-Modified and Date from which a date is a strong validator (RFC 9110
-8.8.2.2): the clocks behind them may differ, and two changes may fall into one second."""
 
 _OLDEST = 2**31
 """RFC 9111 1.2.2: what a greater Age is sent as."""
@@ -108,9 +104,7 @@ def _is_the_same(known: str, fields: Fields, received_at: float) -> bool:
     if known.startswith(('"', "W/")):
         return matches_strongly(known, fields.get("etag", ""))
     modified = fields.get("last-modified", "").strip()
-    at = date_of(modified, received_at)
-    sent = date_of(fields.get("date"), received_at)
-    return known == modified and at is not None and sent is not None and sent - at >= _SURELY_LATER
+    return known == modified and is_strong_date(modified, fields.get("date"), received_at)
 
 
 def _part_wanted(request: Request, stored: Stored) -> tuple[int, int] | None:

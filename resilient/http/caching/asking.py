@@ -17,7 +17,13 @@ from resilient.http.caching.received import Answer
 from resilient.http.caching.reusing import FAILURES, Decision, Kind
 from resilient.http.caching.selecting import matching, put
 from resilient.http.caching.storing import may_store, stored_of
-from resilient.http.caching.validating import after_head, conditions, has_conditions, refreshed
+from resilient.http.caching.validating import (
+    after_head,
+    conditions,
+    confirmed,
+    has_conditions,
+    refreshed,
+)
 from resilient.http.hooks.patches import guarded
 from resilient.timing import clock
 
@@ -110,6 +116,12 @@ class _UnderWay:
             if stale is not None:
                 answer.discard()
                 return stale
+        if look.decision.stored is not None and guarded(answer.is_whole) is False:
+            # 4.2.4: this one broke off, too, though it looks like an answer.
+            stale = errand.stand_in(look, requests.ConnectionError())
+            if stale is not None:
+                answer.discard()
+                return stale
         guarded(self.keep, answer)
         return errand.own(response)
 
@@ -131,8 +143,9 @@ class _UnderWay:
         if not extra:
             return errand.own(answer.response)  # to the caller's own condition: his answer
         answer.discard()
-        if updated is not None:
-            response = guarded(_given_again, errand, updated, answer.received_at)
+        held = updated or guarded(confirmed, look.found, errand.request, answer.pairs)
+        if held is not None:
+            response = guarded(_given_again, errand, held, answer.received_at)
             if response is not None:
                 errand.call.report("revalidated", "the vendor said that the stored response holds")
                 return response
@@ -153,8 +166,11 @@ class _UnderWay:
         request, status = self.errand.request, answer.status
         if not self.errand.is_told_apart:
             return  # what others may see is no concern of this answer
+        if not answer.is_whole():
+            return  # what is missing of it might have said anything
         new: Stored | None = None
-        if _may_store(self.errand, answer) and not self.errand.is_streaming and answer.is_whole():
+        is_storable = not self.errand.is_streaming and not answer.may_lack_fields()
+        if is_storable and _may_store(self.errand, answer):
             times = answer.requested_at, answer.received_at
             new = stored_of(request, status, answer.reason, answer.pairs, answer.body, *times)
         # An answer that is not kept may still show that what is kept is of no use any more.
@@ -184,8 +200,8 @@ def _may_store(errand: Errand, answer: Answer) -> bool:
     return bool(guarded(may_store, errand.request, answer.status, answer.fields, defaults))
 
 
-def _given_again(errand: Errand, updated: Stored, now: float) -> requests.Response:
-    return errand.given(updated, now, validated=True)
+def _given_again(errand: Errand, held: Stored, now: float) -> requests.Response:
+    return errand.given(held, now, validated=True)
 
 
 def _invalidate(errand: Errand, answer: Answer) -> None:

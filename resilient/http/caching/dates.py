@@ -26,6 +26,10 @@ _FORMS = tuple(
 )
 
 
+_SURELY_LATER = 60.0
+"""Seconds between Last-Modified and Date from which a date is a strong validator (RFC 9110
+8.8.2.2): the clocks behind them may differ, and two changes may fall into one second."""
+
 _LONGEST = 64
 _LAST = 253_402_300_799.0
 """The last second that has a date of four digits."""
@@ -45,6 +49,15 @@ def date_of(text: str | None, now: float) -> float | None:
     latest = datetime.fromtimestamp(min(max(now, 0.0), _LAST), timezone.utc).year + 50
     year, *rest = read
     return _seconds(latest - (latest - year) % 100, *rest)
+
+
+def is_strong_date(modified: str | None, sent: str | None, now: float) -> bool:
+    """Does a Last-Modified name one version alone, given the Date beside it?
+
+    now: Unix time, that of the receipt; it stands in for a Date that is missing.
+    """
+    at, since = date_of(modified, now), now if sent is None else date_of(sent, now)
+    return at is not None and since is not None and since - at >= _SURELY_LATER
 
 
 def date_text(seconds: float) -> str:

@@ -18,11 +18,20 @@ class Answer:
     requested_at, received_at: Unix seconds when the request left and when the headers were there.
     """
 
-    __slots__ = ("fields", "pairs", "received_at", "requested_at", "response", "status")
+    __slots__ = (
+        "_is_read",
+        "fields",
+        "pairs",
+        "received_at",
+        "requested_at",
+        "response",
+        "status",
+    )
 
     def __init__(
         self, response: requests.Response, requested_at: float, received_at: float
     ) -> None:
+        self._is_read = False
         self.response = response
         self.status: int = response.status_code
         self.requested_at = requested_at
@@ -39,6 +48,7 @@ class Answer:
             self.response._content = b""
             self.response._content_consumed = True
         _ = self.response.content
+        self._is_read = True
 
     @property
     def reason(self) -> str:
@@ -51,10 +61,13 @@ class Answer:
     def is_whole(self) -> bool:
         """Could the head be read to its end, and did the body come in as long as announced?
 
-        RFC 9112 8; urllib3 1 does not look.
+        RFC 9112 8; urllib3 1 does not look. Of a body that nobody has read yet nothing bad is
+        known.
         """
         if self._is_torn():
             return False
+        if not self._is_read:
+            return True
         told = {part.strip() for part in self.fields.get("content-length", "").split(",")} - {""}
         if not told or "transfer-encoding" in self.fields or not self._has_body():
             return True
@@ -62,6 +75,17 @@ class Answer:
             return False
         came = self._bytes_read()
         return came is None or told == {str(came)} or _as_number(told.pop()) == came
+
+    def may_lack_fields(self) -> bool:
+        """Was the end of the connection the first sign that the head was over?
+
+        Then it may as well have been cut off between two of its lines: http.client can't tell.
+        """
+        if not self._is_read or not self._has_body() or self._bytes_read() != 0:
+            return False
+        if not self.fields.keys().isdisjoint({"content-length", "transfer-encoding"}):
+            return False
+        return getattr(self._original, "will_close", None) is True
 
     def as_reply(self) -> Reply:
         """The same for others; it must have been read."""
@@ -76,9 +100,13 @@ class Answer:
 
     def _is_torn(self) -> bool:
         """Did http.client stop at a line that is no field? What follows may have been no-store."""
-        head = getattr(getattr(self.response.raw, "_original_response", None), "msg", None)
-        defects = getattr(head, "defects", ())
+        defects = getattr(getattr(self._original, "msg", None), "defects", ())
         return any(isinstance(defect, MissingHeaderBodySeparatorDefect) for defect in defects)
+
+    @property
+    def _original(self) -> Any:
+        """http.client's own response."""
+        return getattr(self.response.raw, "_original_response", None)
 
     def _has_body(self) -> bool:
         return self.response.request.method != "HEAD" and self.status not in {204, 304}

@@ -73,6 +73,8 @@ def may_stand_in(
     stored: one that decide() returned. disconnected: the origin did not answer at all (4.2.4);
     False if it answered with one of FAILURES.
     """
+    if stored.status in FAILURES:  # an older failure is no better, and hides what is wrong now
+        return False
     asked = asked_of(request.fields)
     if "no-cache" in asked or forbids_reuse(said_of(stored.fields, defaults)):
         return False

@@ -20,20 +20,27 @@ _MOST_VARIANTS = 64
 _WITHOUT_CASE = frozenset({"accept-language", "accept-charset", "accept-encoding"})
 _WITHOUT_ORDER = frozenset({"accept-charset", "accept-encoding"})
 
+# In lists of names a blank or a semicolon for a comma is a mistake whose meaning is plain.
+_BETWEEN_NAMES = re.compile(r"[\s,;]+")
+_NAME = re.compile(r"[!#$%&'*+.^_`|~\w-]+", re.ASCII)
+
 _AROUND_COMMAS = re.compile(r"[ \t]*(?:,[ \t]*)+")
 _AROUND_SEMICOLONS = re.compile(r"[ \t]*;[ \t]*")
 _SECRET = frozenset({"authorization", "cookie", "proxy-authorization"})
 
 
 def vary_of(request_fields: Fields, fields: Fields) -> tuple[tuple[str, str | None], ...] | None:
-    """What a request has in the fields that an answer's Vary names; None if it names "*"."""
-    vary = fields.get("vary")
-    if not vary:
-        return ()
-    names = {name for part in vary.split(",") if (name := part.strip().lower())}
-    if "*" in names:
+    """What a request has in the fields that an answer's Vary names; None if it may be anything."""
+    names = names_in(fields.get("vary", ""))
+    if names is None:
         return None
     return tuple((name, _comparable(name, request_fields.get(name))) for name in sorted(names))
+
+
+def names_in(vary: str) -> set[str] | None:
+    """The fields that a Vary names, in lower case; None for "*" and for what is no name."""
+    names = set(_BETWEEN_NAMES.split(vary.lower())) - {""}
+    return None if "*" in names or not all(map(_NAME.fullmatch, names)) else names
 
 
 def matches(request: Request, stored: Stored) -> bool:

@@ -10,7 +10,7 @@ from resilient.http.caching.freshness import HEURISTIC, may_estimate, remaining,
 from resilient.http.caching.messages import Defaults, Fields, Request, Stored, normalized, resolved
 from resilient.http.caching.ranges import is_encoded, is_part, span_of, whole_if_complete
 from resilient.http.caching.reusing import stale_windows
-from resilient.http.caching.selecting import vary_of
+from resilient.http.caching.selecting import names_in, vary_of
 
 # What these say is about one request: its conditions, range or size, the proxy, the moment. RFC
 # 6585 forbids to keep 428, 429, 431 and 511; a 304 is for what is kept already (RFC 9111 4.3).
@@ -29,7 +29,7 @@ def may_store(request: Request, status: int, fields: Fields, defaults: Defaults)
     """May, and is it of any use? Also to be asked again of an answer that a 304 has updated."""
     if status < 200 or status in _ABOUT_ONE_REQUEST or "no-store" in asked_of(request.fields):
         return False
-    if "*" in fields.get("vary", ""):  # 4.1: it would never match
+    if names_in(fields.get("vary", "")) is None:  # 4.1: it would never match
         return False
     if status == 206 and not (request.method == "GET" and is_part(fields)):
         return False

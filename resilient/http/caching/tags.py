@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from resilient.http.caching.messages import Fields
+
 # Tags without quotes are no tags, but there are origins that send them and know them again.
 _TAG = re.compile(r'(?:W/)?"[^"]*"|[^\s,"]+')
 
@@ -11,6 +13,12 @@ _TAG = re.compile(r'(?:W/)?"[^"]*"|[^\s,"]+')
 def listed_in(text: str) -> list[str]:
     """The tags of an If-None-Match."""
     return _TAG.findall(text)
+
+
+def tag_of(fields: Fields) -> str:
+    """What ETag says; "" if there is none, or one that in an If-None-Match would mean any."""
+    etag = fields.get("etag", "").strip()
+    return "" if "*" in listed_in(etag) else etag
 
 
 def is_strong(tag: str) -> bool:

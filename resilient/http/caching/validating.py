@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from resilient.http.caching.answering import can_answer
+from resilient.http.caching.dates import is_strong_date
 from resilient.http.caching.directives import asked_of, directives_of
 from resilient.http.caching.fields import updated
 from resilient.http.caching.messages import Fields, Pairs, Request, Stored, fields_of
 from resilient.http.caching.ranges import is_encoded
 from resilient.http.caching.selecting import matches, matching, vary_of
-from resilient.http.caching.tags import is_strong, listed_in, matches_weakly
+from resilient.http.caching.tags import is_strong, listed_in, matches_weakly, tag_of
 
 _CONDITIONS = ("if-none-match", "if-modified-since", "if-match", "if-unmodified-since")
 
@@ -35,14 +36,14 @@ def conditions(request: Request, candidates: Sequence[Stored]) -> dict[str, str]
         return {}
     usable = _usable(request, candidates)
     # What the request would choose comes first; 4.1: the others may be what it is to get, too.
-    tags = [stored.fields.get("etag", "").strip() for stored in usable]
+    tags = [tag_of(stored.fields) for stored in usable]
     tags = list(dict.fromkeys(filter(None, tags)))[:_MOST_TAGS]
     modified = None
     # 4.3.1: a date is for one answer, and not for a part of it.
     if usable and matches(request, usable[0]) and "range" not in request.fields:
         chosen = usable[0].fields
         modified = chosen.get("last-modified")
-        if modified and "etag" not in chosen:
+        if modified and not tag_of(chosen):
             tags = []  # beside those of others the date would not count (RFC 9110 13.1.3)
     found = {"If-None-Match": ", ".join(tags)} if tags else {}
     if modified and len(tags) < 2:
@@ -64,7 +65,7 @@ def refreshed(
     validated=True; None if it can't be told which: ask again without conditions, unless
     the request had conditions of its own (then the 304 is the caller's).
     """
-    stored = _meant(candidates, request, fields_of(headers))
+    stored = _meant(candidates, request, fields_of(headers), received_at)
     if stored is None:
         return None
     new = stored.changed(
@@ -75,6 +76,17 @@ def refreshed(
     # The origin chose it for this request, whichever one it was stored for.
     vary = vary_of(request.fields, new.fields)
     return new if vary is None or vary == new.vary else new.changed(vary=vary)
+
+
+def confirmed(candidates: Sequence[Stored], request: Request, headers: Pairs) -> Stored | None:
+    """What a 304 says holds, though it must not be updated by it (4.3.4).
+
+    An origin whose answers get compressed on their way is known by weak tags, and sends its strong
+    ones with a 304. It has told us that what has the weak one will do.
+    """
+    etag = tag_of(fields_of(headers))
+    usable = _usable(request, candidates) if is_strong(etag) else []
+    return next((one for one in usable if _has_tag(one, etag)), None)
 
 
 def after_head(
@@ -132,16 +144,25 @@ def _usable(request: Request, candidates: Sequence[Stored]) -> list[Stored]:
     return chosen + [stored for stored in found if not any(stored is one for one in chosen)]
 
 
-def _meant(candidates: Sequence[Stored], request: Request, fields: Fields) -> Stored | None:
+def _meant(
+    candidates: Sequence[Stored], request: Request, fields: Fields, received_at: float
+) -> Stored | None:
     usable = _usable(request, candidates)
     etag = fields.get("etag", "").strip()
     if etag:
         # A strong one must be the very same; of those that a weak one means, the first.
         same = str.__eq__ if is_strong(etag) else matches_weakly
-        return next((one for one in usable if same(etag, one.fields.get("etag", ""))), None)
+        found = next((one for one in usable if same(etag, one.fields.get("etag", ""))), None)
+        if found is not None:
+            return found
     # What follows does not tell variants apart.
     usable = [one for one in usable if matches(request, one)]
     modified = fields.get("last-modified")
+    if etag:
+        # Its date may be another strong validator (RFC 9110 8.8.2.2), if the tags don't deny it.
+        if not is_strong_date(modified, fields.get("date"), received_at):
+            return None
+        usable = [one for one in usable if _may_be_tagged(one, etag) and _has_strong_date(one)]
     if modified is not None:
         return next((one for one in usable if one.fields.get("last-modified") == modified), None)
     return _asked_about(request, candidates, usable)
@@ -173,6 +194,15 @@ def _asked_about(
 
 def _has_tag(stored: Stored, tag: str) -> bool:
     return matches_weakly(stored.fields.get("etag", ""), tag)
+
+
+def _may_be_tagged(stored: Stored, tag: str) -> bool:
+    return "etag" not in stored.fields or _has_tag(stored, tag)
+
+
+def _has_strong_date(stored: Stored) -> bool:
+    fields = stored.fields
+    return is_strong_date(fields.get("last-modified"), fields.get("date"), stored.received_at)
 
 
 def _is_confirmed(stored: Stored, fields: Fields) -> bool:

@@ -31,6 +31,12 @@ def fresh(body: bytes = b"hello", seconds: int = 60, **fields: str) -> Said:
     return lambda head: say(body, cache_control=f"max-age={seconds}", **fields)
 
 
+def hung_up_after(head: str, status: str = "200 OK") -> Said:
+    """The beginning of a head, after which the connection ends."""
+    begun = say(b"", status, connection="close", content_length="").removesuffix(b"\r\n")
+    return lambda _: begun + head.encode()
+
+
 class Origin:
     """Gives its answers in turn, the last one again and again; `paths` have answers of their own.
 

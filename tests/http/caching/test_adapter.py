@@ -19,7 +19,14 @@ from resilient.http.caching import passage
 from resilient.http.caching.cache import HttpCache
 from resilient.http.caching.messages import Defaults
 from resilient.testing import FakeClock, RecordedSteps
-from tests.http.caching.origin import Origin, cached_target, fresh, say, through
+from tests.http.caching.origin import (
+    Origin,
+    cached_target,
+    fresh,
+    hung_up_after,
+    say,
+    through,
+)
 
 MakeOrigin = Callable[..., Origin]
 
@@ -336,6 +343,25 @@ def test_a_304_about_nothing_that_is_stored_is_asked_again_without_conditions(
     assert server.count == 3
 
 
+def test_a_304_with_a_strong_tag_for_a_weak_one_gives_what_is_stored_as_it_is_4_3_4(
+    origin: MakeOrigin, cache: HttpCache, session: requests.Session, clock: FakeClock
+) -> None:
+    # As of an origin behind something that compresses: the tag of a 200 is made weak there.
+    confirmation = fresh(
+        b"", status="304 Not Modified", etag='"1"', x_version="2", content_length=""
+    )
+    server = origin(fresh(b"hello", etag='W/"1"', x_version="1"), confirmation)
+    with through(cache):
+        session.get(server.url)
+        for count in (2, 3):
+            clock.advance(61)
+            response: Any = session.get(server.url)
+            assert (response.content, response.revalidated) == (b"hello", True)
+            assert response.headers["X-Version"] == "1"
+            assert server.count == count
+            assert server.fields()["if-none-match"] == 'W/"1"'
+
+
 def test_a_304_without_end_is_given_to_the_caller(
     origin: MakeOrigin, cache: HttpCache, session: requests.Session, clock: FakeClock
 ) -> None:
@@ -465,6 +491,35 @@ def test_an_answer_that_ends_too_early_is_not_kept(
         else:
             assert session.get(server.url).content == b"half"
     assert len(cache) == 0
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "Cache-Control: max-age=60\r\n",
+        "Cache-Control: max-age=60\r\nX-",
+        "Cache-Control: max-age=6",
+    ],
+    ids=["between lines", "in a name", "in a value"],
+)
+def test_an_answer_whose_head_was_cut_off_is_not_kept_9112_8(
+    head: str, origin: MakeOrigin, cache: HttpCache, session: requests.Session
+) -> None:
+    server = origin(hung_up_after(head), fresh(b"whole"))
+    with through(cache):
+        assert session.get(server.url).content == b""  # as requests takes it
+        assert session.get(server.url).content == b"whole"
+
+
+@pytest.mark.parametrize("connection", ["close", ""])
+@pytest.mark.parametrize("body", [b"", b"hello"])
+def test_an_answer_with_a_length_is_whole_though_its_connection_ends(
+    body: bytes, connection: str, origin: MakeOrigin, cache: HttpCache, session: requests.Session
+) -> None:
+    server = origin(fresh(body, connection=connection))
+    with through(cache):
+        assert session.get(server.url).content == session.get(server.url).content == body
+    assert server.count == 1
 
 
 def test_a_body_that_is_gzipped_is_given_readable(

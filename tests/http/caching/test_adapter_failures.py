@@ -14,7 +14,15 @@ from resilient.http.caching.cache import HttpCache
 from resilient.http.caching.messages import Defaults
 from resilient.refreshing import Refreshes
 from resilient.testing import FakeClock, RecordedSteps
-from tests.http.caching.origin import Origin, Said, cached_target, fresh, say, through
+from tests.http.caching.origin import (
+    Origin,
+    Said,
+    cached_target,
+    fresh,
+    hung_up_after,
+    say,
+    through,
+)
 from tests.http.loopback import LOCAL
 
 MakeOrigin = Callable[..., Origin]
@@ -76,6 +84,23 @@ def test_a_stale_answer_stands_in_for_one_that_breaks_off(
         session.get(server.url)
         clock.advance(100)
         assert session.get(server.url).content == b"whole"
+
+
+def test_a_stale_answer_stands_in_for_one_whose_head_breaks_off(
+    origin: MakeOrigin, cache: HttpCache, session: requests.Session, clock: FakeClock
+) -> None:
+    confirmed = fresh(b"", status="304 Not Modified", content_length="")
+    server = origin(
+        aged(b"whole", etag='"1"', **OLD), hung_up_after("X-", "404 Not Found"), confirmed
+    )
+    with through(cache) as call:
+        session.get(server.url)
+        clock.advance(100)
+        assert session.get(server.url).content == b"whole"
+        assert call.outcome.verdict is Verdict.TRANSIENT
+        # It said nothing about what is stored.
+        assert session.get(server.url).content == b"whole"
+        assert server.fields()["if-none-match"] == '"1"'
 
 
 def test_no_stale_answer_where_the_origin_forbids_it(

@@ -35,6 +35,19 @@ def stands_in(
     return may_stand_in(wanted, kept, NOON + after, defaults, disconnected=disconnected)
 
 
+@pytest.mark.parametrize("disconnected", [True, False])
+@pytest.mark.parametrize(
+    ("status", "helps"), [(200, True), (404, True), (500, False), (503, False)]
+)
+def test_a_stored_failure_stands_in_for_none_5861_4(
+    status: int, helps: bool, disconnected: bool
+) -> None:
+    kept = stored({"Cache-Control": "max-age=60, stale-if-error=60"}, status=status)
+    may = may_stand_in(request(), kept, NOON + 90, SILENT, disconnected=disconnected)
+    assert may is helps
+    assert decide(request(), [kept], NOON + 30, SILENT).kind is FRESH
+
+
 def test_what_is_fresh_is_used_4() -> None:
     kept = stored({"Cache-Control": "max-age=60"})
     assert decide(request(), [kept], NOON + 59, SILENT) == Decision(FRESH, kept)

@@ -52,6 +52,19 @@ def test_a_star_anywhere_never_matches_4_1(vary: str) -> None:
     assert vary_of({}, {"vary": vary}) is None
 
 
+@pytest.mark.parametrize("vary", ["a b", "a;b", "a; b,", "a\r\n b"])
+def test_names_with_something_else_for_a_comma_count_4_1(vary: str) -> None:
+    kept = stored({"Vary": vary}, asked=request(a="1", b="2"))
+    assert matches(request(a="1", b="2"), kept)
+    assert not matches(request(a="1", b="3"), kept)
+    assert not matches(request(a="2", b="2"), kept)
+
+
+@pytest.mark.parametrize("vary", ['"a"', "a:", "a=1", "(a)", "a, b/c", "\xe4"])
+def test_a_name_that_is_none_may_be_any_4_1(vary: str) -> None:
+    assert vary_of({}, {"vary": vary}) is None
+
+
 @pytest.mark.parametrize(
     ("name", "one", "other"),
     [

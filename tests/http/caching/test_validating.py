@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from resilient.http.caching.messages import Request, Stored
-from resilient.http.caching.validating import after_head, conditions, refreshed
+from resilient.http.caching.validating import after_head, conditions, confirmed, refreshed
 from tests.http.caching.made import NOON, date, part, request, stored
 
 LATER = NOON + 100
@@ -41,6 +41,14 @@ def test_tags_and_dates_are_asked_about_4_3_1() -> None:
 def test_without_a_validator_there_is_nothing_to_ask_4_3_1() -> None:
     assert conditions(request(), [stored()]) == conditions(request(), []) == {}
     assert conditions(request(), [stored({"ETag": " ", "Last-Modified": ""})]) == {}
+
+
+@pytest.mark.parametrize("etag", ["*", " *", '"1", *', "*, *"])
+def test_a_tag_that_would_mean_any_is_not_asked_about_9110_13_1_2(etag: str) -> None:
+    assert conditions(request(), [stored({"ETag": etag})]) == {}
+    both = stored({"ETag": etag, "Last-Modified": date(-1000)})
+    assert conditions(request(), [both]) == {"If-Modified-Since": date(-1000)}
+    assert "If-None-Match" in conditions(request(), [stored({"ETag": '"*"'})])
 
 
 def test_the_tags_of_all_variants_are_asked_about_4_1() -> None:
@@ -149,6 +157,36 @@ def test_a_strong_tag_does_not_select_a_weak_one_4_3_4() -> None:
     assert after_304([weak], {"ETag": '"1"'}) is None
     assert after_304([weak], {"ETag": 'W/"1"'}) is not None
     assert after_304([STRONG], {"ETag": 'W/"1"'}) is not None
+
+
+@pytest.mark.parametrize("etag", [{}, {"ETag": 'W/"1"'}], ids=["without a tag", "weak tag"])
+def test_a_strong_tag_leaves_it_to_a_strong_date_to_select_4_3_4(etag: dict[str, str]) -> None:
+    kept = stored({**etag, "Last-Modified": date(-1000)})
+    new = after_304([kept], {"ETag": '"1"', "Last-Modified": date(-1000), "X": "new"})
+    assert new is not None
+    assert (new.fields["etag"], new.fields["x"]) == ('"1"', "new")
+    assert after_304([kept], {"ETag": '"1"', "Last-Modified": date(-999)}) is None
+    assert after_304([kept], {"ETag": '"1"', "Last-Modified": date(-1000), "Date": "?"}) is None
+    # RFC 9110 8.8.2.2: two versions may have been made in that second.
+    young = stored({**etag, "Last-Modified": date(-9)})
+    assert after_304([young], {"ETag": '"1"', "Last-Modified": date(-9)}) is None
+
+
+def test_no_date_selects_what_another_tag_denies_4_3_4() -> None:
+    kept = stored({"ETag": '"1"', "Last-Modified": date(-1000)})
+    assert after_304([kept], {"ETag": '"2"', "Last-Modified": date(-1000)}) is None
+    german = stored({"Vary": "Accept-Language", "Last-Modified": date(-1000)}, asked=DE)
+    headers = {"ETag": '"1"', "Last-Modified": date(-1000)}
+    assert after_304([german], headers, DE) is not None
+    assert after_304([german], headers, EN) is None
+
+
+def test_a_strong_tag_confirms_what_has_it_as_a_weak_one_4_3_4() -> None:
+    weak = stored({"ETag": 'W/"1"'})
+    assert confirmed([weak], request(), (("ETag", '"1"'),)) is weak
+    assert confirmed([weak], request(), (("ETag", '"2"'),)) is None
+    assert confirmed([weak], request(), ()) is None
+    assert confirmed([weak], request("POST"), (("ETag", '"1"'),)) is None
 
 
 def test_a_weak_tag_selects_the_most_recent_4_3_4() -> None:
