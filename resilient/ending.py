@@ -1,10 +1,13 @@
-"""What is left to do when a process ends, be it one of multiprocessing: those leave out atexit."""
+"""What is left to do when a process ends, be it one of multiprocessing: those leave out atexit; and
+what can't be done any more.
+"""
 
 from __future__ import annotations
 
 import atexit
 import os
 import sys
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -30,6 +33,17 @@ def at_end(work: Callable[[], object]) -> None:
     atexit.unregister(_end)
     atexit.register(_end)
     _tell_multiprocessing()
+
+
+def start_thread(thread: threading.Thread) -> None:
+    """Start a thread.
+
+    Raises: RuntimeError if none can be had: the program ends, or has too many.
+    """
+    if sys.is_finalizing():
+        # Before Python 3.12, which says so itself, it would be waited for for ever.
+        raise RuntimeError("can't start new thread at interpreter shutdown")
+    thread.start()
 
 
 def _end() -> None:

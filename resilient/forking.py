@@ -72,8 +72,14 @@ def _renew_in_child() -> None:
     ]
     kept = list(_kept)
     open_locks(*modules, *kept)
+    errors = []
     for thing in kept:
-        thing.renew_in_child()
+        try:
+            thing.renew_in_child()
+        except Exception as error:  # the others still have what is the parent's
+            errors.append(error)
+    if errors:
+        raise errors[0]  # Python tells of it, and the child goes on
 
 
 if hasattr(os, "register_at_fork"):

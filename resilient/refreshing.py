@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Hashable
 
+from resilient.ending import start_thread
 from resilient.forking import keep_forkable
 from resilient.timing import clock
 
@@ -86,7 +87,9 @@ class Refreshes:
 
     def _start(self, piece: tuple[Hashable, Work]) -> bool:
         try:
-            threading.Thread(target=self._serve, name="resilient-refresh", daemon=True).start()
+            start_thread(
+                threading.Thread(target=self._serve, name="resilient-refresh", daemon=True)
+            )
         except RuntimeError:  # no thread can be had: the process ends, or has too many
             with self._lock:
                 self._threads -= 1

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
+from resilient.ending import start_thread
 from resilient.forking import keep_forkable
 
 
@@ -56,16 +57,13 @@ class Ticker:
         with self._lock:
             if self._thread is not None:
                 return
-            if sys.is_finalizing():
-                # Before Python 3.12, which says so itself, it would be waited for for ever.
-                raise RuntimeError("can't start new thread at interpreter shutdown")
             self._stopped = threading.Event()
             self._due = threading.Event()
             self._thread = threading.Thread(
                 target=self._run, args=(self._stopped, self._due), name=self._name, daemon=True
             )
             try:
-                self._thread.start()
+                start_thread(self._thread)
             except RuntimeError:
                 self._thread = None
                 raise
@@ -89,7 +87,9 @@ class Ticker:
         if self._renew is not None:
             self._renew()
         if was_running:
-            self.start()
+            # Who forks as the last one that may is left without it.
+            with suppress(RuntimeError):
+                self.start()
 
     def _run(self, stopped: threading.Event, due: threading.Event) -> None:
         # In real time: under a fake clock, whose waits are over at once, this would never rest.

@@ -58,3 +58,24 @@ print("parent")
 """
     words = ["one", "broken", "two"]
     assert run(code) == ["child", *words, "parent", *words]
+
+
+LATE = """
+import threading
+from resilient.refreshing import Refreshes
+from resilient.ending import start_thread
+
+refreshes = Refreshes()
+class Late:
+    def __del__(self):
+        try:
+            start_thread(threading.Thread(target=print, daemon=True))
+        except RuntimeError as error:
+            print(error)
+        print(refreshes.submit("key", print))
+late = Late()
+"""
+
+
+def test_what_runs_at_the_very_end_is_told_that_it_can_have_no_thread() -> None:
+    assert " ".join(run(LATE)).endswith("can't start new thread at interpreter shutdown False")

@@ -109,6 +109,15 @@ class Account:
         # There are others, even if this one never reaches the store.
         self.workers = workers
 
+    def hand_over(self, now: float) -> tuple[list[float], int]:
+        """When requests were over that the store has not heard of, and how many workers there are,
+        for who goes on: this one tells of them no more. What runs without the store is over now.
+        """
+        moments = [now - age for count, age in self.spent.take(now) for _ in range(count)]
+        if self.outage.is_on:
+            moments += [now] * self.leases.running
+        return moments, self.workers
+
     @property
     def is_settled(self) -> bool:
         """Is there nothing that the store has to hear of?"""

@@ -18,8 +18,6 @@ def inherit(new: Quota, old: Quota) -> None:
     now = clock.monotonic()
     if old.paused_until > now:
         new.pause(old.paused_until - now)
-    if isinstance(new, SharedQuota) and isinstance(old, SharedQuota) and new.is_in_store_of(old):
-        return  # the store has counted it
     running = max((log.running for log in old.logs), default=0)
     longest: list[float] = []
     for log in new.logs:
@@ -37,14 +35,19 @@ def inherit(new: Quota, old: Quota) -> None:
             else:
                 missing.append(moment)
         longest = max(longest, missing, key=len)
-        if isinstance(new, SharedQuota):
-            continue
-        for moment in missing:
+        kept: list[float] = []
+        # Where there is not room for all, the newest count for longest.
+        for moment in reversed(missing):
             if log.take(now):
                 break
+            kept.append(moment)
+        for moment in reversed(kept):
             log.give(moment + period)
     if isinstance(new, SharedQuota):
-        new.note_spent(longest)
+        if isinstance(old, SharedQuota) and new.is_in_store_of(old):
+            new.go_on_for(old)
+        else:
+            new.note_spent(longest)
 
 
 def inherit_all(new: KeyedQuotas, old: KeyedQuotas) -> None:

@@ -180,6 +180,14 @@ class SharedQuota(Quota):
             for moment in moments:
                 self._account.spent.add(moment)
 
+    def go_on_for(self, old: SharedQuota) -> None:
+        """Take the place of one in the same store, which has counted what it was told."""
+        with old._lock:
+            untold, workers = old._account.hand_over(clock.monotonic())
+        with self._lock:
+            self._account.workers = max(self._account.workers, workers)
+        self.note_spent(untold)
+
     def renew_in_child(self) -> None:
         super().renew_in_child()
         self._account.renew_in_child(self._state.worker)

@@ -107,8 +107,9 @@ def why_waiting(quota: Quota, permit: Permit, needed: float) -> str:
 
 
 def refusal_text(quota: Quota, permit: Permit, needed: float) -> str:
-    """Why there is no room."""
-    return f"{quota} has no room for {needed:.3g} s more{_reason(quota, permit)}"
+    """Why there is no room. needed: seconds, 0 where nobody can tell."""
+    how_long = f"{needed:.3g} s more" if needed > 0 else "now"
+    return f"{quota} has no room for {how_long}{_reason(quota, permit)}"
 
 
 def _reason(quota: Quota, permit: Permit) -> str:

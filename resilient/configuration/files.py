@@ -22,6 +22,10 @@ Signature = tuple[int, int, int, int]
 _POSITION = re.compile(r" ?\(at line (\d+), column \d+\)| ?\(at end of document\)")
 
 
+class Unreadable(ConfigurationError):
+    """There is something, but nobody knows what it says: that may change without a trace."""
+
+
 def signature(path: str) -> Signature | None:
     """What tells whether the file is another one by now; None if it can't be seen."""
     try:
@@ -39,7 +43,7 @@ def read(path: str) -> tuple[dict[Path, Given], Signature]:
             data = file.read(MOST_BYTES + 1)
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or "it is no file's name"
-        raise ConfigurationError(f"{name}: it can't be read ({why}).") from None
+        raise Unreadable(f"{name}: it can't be read ({why}).") from None
     if len(data) > MOST_BYTES:
         raise ConfigurationError(f"{name}: it is larger than {MOST_BYTES >> 20} MiB.")
     return parse(data, name), _signature(found)

@@ -50,13 +50,22 @@ class WatchedFile:
         """Read it and put it in force. Raises: ConfigurationError; what was in force stays."""
         with self._lock:
             self._signature = files.signature(self.path)
-            said, self._signature = files.read(self.path)
+            try:
+                said, self._signature = files.read(self.path)
+            except files.Unreadable:
+                # What mends it, say its permissions, may leave it as it is for a look from outside.
+                self._signature = None
+                raise
             self._configuration.change(file=said)
             self._looks_left = _PATIENCE
 
     def start(self) -> None:
-        """Look from now on."""
-        self._ticker.start()
+        """Look from now on, if a thread can be had for it."""
+        try:
+            self._ticker.start()
+        except RuntimeError as error:
+            text = f"changes of {self._name} will not be seen: {error}"
+            listeners.announce("degraded", "resilient", text)
 
     def stop(self) -> None:
         """Look no more."""

@@ -11,6 +11,7 @@ from typing import Any, ParamSpec, TypeVar, overload
 
 from resilient import options
 from resilient.call import DEFAULT_TIMEOUT, Call, Target, Verdict
+from resilient.ending import start_thread
 from resilient.errors import ConfigurationError, DeadlineExceeded, Refused
 from resilient.options import Seconds
 from resilient.pipeline import Decorated, Handler, Policy, decorate, policy_or_decorated
@@ -177,12 +178,14 @@ class Service(Policy):
                     label=label,
                 )
             work = _Work()
-            threading.Thread(
-                target=contextvars.copy_context().run,
-                args=(self._run, work, proceed, call),
-                name=f"resilient {label}",
-                daemon=True,
-            ).start()
+            start_thread(
+                threading.Thread(
+                    target=contextvars.copy_context().run,
+                    args=(self._run, work, proceed, call),
+                    name=f"resilient {label}",
+                    daemon=True,
+                )
+            )
             clock.wait(work.done, max(0.0, call.time_left() or 0.0))
             with self._lock:
                 if not work.done.is_set():

@@ -11,6 +11,7 @@ import socket
 from typing import TYPE_CHECKING, Any
 
 from resilient.errors import ConfigurationError
+from resilient.stores.lookup import Lookup
 from resilient.timing import clock
 
 if TYPE_CHECKING:
@@ -111,7 +112,9 @@ class Wire:
         self._kind = _bounded(kind)
         host = options.get("host", "localhost")
         is_local = kind is redis.UnixDomainSocketConnection
-        self.label = "unix" if is_local else f"{host}:{options.get('port', 6379)}"
+        port = options.get("port", 6379)
+        self.label = "unix" if is_local else f"{host}:{port}"
+        self._lookup = None if is_local else Lookup(host, port)
         try:
             self._kind(**self.options)
         except Exception:
@@ -122,8 +125,11 @@ class Wire:
 
     def open(self) -> Connection:
         """A connection that is ready for commands. Raises what redis-py raises."""
+        end = clock.monotonic() + self._bound
+        if self._lookup is not None:
+            self._lookup.wait(end)
         connection: Any = self._kind(**self.options)
-        connection.end = clock.monotonic() + self._bound
+        connection.end = end
         try:
             connection.connect()
         except BaseException:
@@ -150,6 +156,15 @@ def packed(*parts: bytes) -> bytes:
 def _bounded(kind: Any) -> Any:
     class BoundedConnection(kind):  # type: ignore[misc]
         end = math.inf
+
+        @property
+        def socket_connect_timeout(self) -> float | None:
+            """A host may have several addresses, each of which is tried in turn."""
+            return None if self.end == math.inf else max(0.001, self.end - clock.monotonic())
+
+        @socket_connect_timeout.setter
+        def socket_connect_timeout(self, _: object) -> None:
+            """It is `end` that says it."""
 
         def _connect(self) -> Any:
             sock = BoundedSocket(super()._connect())

@@ -116,6 +116,10 @@ class RedisServer:
             self._spares.discard(connection)
 
 
+class WrongType(StoreFailed):
+    """A key holds a value of a kind that this program never puts there."""
+
+
 class UnknownScript(Exception):
     """The server has not seen it yet, or has been restarted."""
 
@@ -129,6 +133,8 @@ def failure_of(error: Exception, *, writes: bool) -> Exception:
         return StoreFailed("it can't be reached, or closes the connection")
     if kind == "TimeoutError":
         return StoreFailed("it does not answer in time")
+    if "WRONGTYPE" in str(error):  # older servers put other words in front
+        return WrongType("it refuses (WRONGTYPE)")
     code = {
         "ReadOnlyError": "READONLY",
         "OutOfMemoryError": "OOM",

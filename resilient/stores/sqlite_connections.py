@@ -23,9 +23,16 @@ _CORRUPT = ("malformed", "not a database", "no such table", "no such column", "n
 """In SQLite's messages; its codes are there from Python 3.11 on."""
 
 
+class _Files(NamedTuple):
+    """What a connection has open: the file itself and the log beside it, as long as it is used."""
+
+    main: Identity | None
+    log: Identity | None
+
+
 class _Connection(NamedTuple):
     db: sqlite3.Connection
-    file: Identity | None
+    files: _Files | None
 
 
 class Connections:
@@ -46,8 +53,9 @@ class Connections:
     __slots__ = (
         "__weakref__",
         "_bound",
-        "_file",
+        "_files",
         "_label",
+        "_log",
         "_looked_at",
         "_path",
         "_prepare",
@@ -64,11 +72,12 @@ class Connections:
     ) -> None:
         """prepare: makes a new connection ready for use; it begins with that of sqlite_schema."""
         self._path = path
+        self._log = Path(f"{path}-wal")
         self._label = label
         self._bound = bound
         self._prepare = prepare
         self._spares: Spares[_Connection] = Spares(self._connect, _close)
-        self._file: Identity | None = None
+        self._files: _Files | None = None
         self._looked_at = -math.inf
         # Knows whose it is: only who has it can give it back.
         self._turn = threading.RLock()
@@ -191,19 +200,20 @@ class Connections:
         now = clock.monotonic()
         if now - self._looked_at >= after:
             self._looked_at = now
-            self._file = identity_of(self._path)
-        file = self._file
+            self._files = self._look()
+        files = self._files
         try:
             while True:
                 connection, is_used = self._spares.take()
-                # Who deletes or replaces the file while we have it open means it.
-                if not is_used or connection.file == file:
+                # Who deletes or replaces one of them while we have it open means it; and who went
+                # on with a log that is gone would do so apart from all others.
+                if not is_used or connection.files == files:
                     return connection
                 self._spares.discard(connection)
         except sqlite3.Error as error:
             if not _is_corrupt(error):
                 raise _failure(error) from error
-            self._replace_file(file)
+            self._replace_file(files)
         except OSError as error:
             raise _failure(error) from error
         try:
@@ -222,9 +232,13 @@ class Connections:
         except BaseException:
             db.close()
             raise
+        files = self._look()
         # If it was replaced meanwhile, nobody knows which one this is: it is used once.
-        self._file = before if identity_of(self._path) == before else None
-        return _Connection(db, self._file)
+        self._files = files if files.main == before else None
+        return _Connection(db, self._files)
+
+    def _look(self) -> _Files:
+        return _Files(identity_of(self._path), identity_of(self._log))
 
     def _after(
         self,
@@ -238,12 +252,12 @@ class Connections:
         self._spares.discard(connection)
         if is_last or not _is_corrupt(error):
             raise _failure(error, writes=writes) from error
-        self._replace_file(connection.file)
+        self._replace_file(connection.files)
 
-    def _replace_file(self, corrupt: Identity | None) -> None:
+    def _replace_file(self, corrupt: _Files | None) -> None:
         self._spares.close()
         try:
-            aside = move_aside(self._path, corrupt)
+            aside = move_aside(self._path, None if corrupt is None else corrupt.main)
         except OSError as error:
             raise StoreFailed(f"the file is corrupt: {error.strerror}") from error
         if aside is not None:

@@ -130,6 +130,7 @@ def test_a_wait_says_for_what_how_long_why_and_until_when(clock: FakeClock) -> N
     assert refusal_text(quota, permit, 600.0) == (
         "10/s has no room for 600 s more: 0 of 5000 calls left"
     )
+    assert refusal_text(quota, permit, 0.0) == "10/s has no room for now: 0 of 5000 calls left"
     quota.line.waiting.append(object())  # type: ignore[arg-type]
     quota.pause(30)
     assert why_waiting(quota, permit, 30.0) == (

@@ -54,7 +54,8 @@ class Worker:
     """One worker's part of the quota "q"; its calls are functions of who calls."""
 
     def __init__(self, store: Store, *rates: Rate, **options: Any) -> None:
-        self.state = SharedState(store, 0.25)
+        self.store = store
+        self.state = options.pop("state", None) or SharedState(store, 0.25)
         self.quota = SharedQuota(
             rates, options.pop("max_waiting", 100), self.state, name="q", **options
         )

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import multiprocessing
 import os
 import subprocess
@@ -107,6 +108,27 @@ def test_a_file_that_is_gone_stays_in_force_until_it_is_back(
     assert attempts() == 4
     write(text_of(4))
     watched.look()
+    assert [step.kind for step in steps] == ["degraded", "restored"]
+
+
+def test_a_file_that_could_not_be_read_is_read_as_soon_as_it_can_be(
+    watched: WatchedFile,
+    write: WriteFile,
+    attempts: Attempts,
+    monkeypatch: pytest.MonkeyPatch,
+    steps: RecordedSteps,
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    write(text_of(5))
+    with monkeypatch.context() as patched:
+        patched.setattr(files, "open", refuse, raising=False)
+        watched.look()
+        watched.look()
+    assert attempts() == 4
+    watched.look()
+    assert attempts() == 5
     assert [step.kind for step in steps] == ["degraded", "restored"]
 
 
@@ -265,6 +287,21 @@ def test_a_program_goes_by_the_file_it_finds_and_starts_whatever_is_wrong(
     attempts, told = started(tmp_path, RESILIENT_MODE="off")
     assert attempts == "4"
     assert "configuration by the environment refused: RESILIENT_MODE: mode='off'" in told
+
+
+def test_a_program_that_can_have_no_thread_goes_by_its_file_all_the_same(
+    write: WriteFile, attempts: Attempts, monkeypatch: pytest.MonkeyPatch, steps: RecordedSteps
+) -> None:
+    def fails(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setenv("RESILIENT_CONFIG", str(write(text_of(7))))
+    monkeypatch.setattr(threading.Thread, "start", fails)
+    sources.start()
+    assert attempts() == 7
+    assert told(steps) == [
+        "degraded: changes of resilient.toml will not be seen: can't start new thread"
+    ]
 
 
 def test_no_file_is_looked_for_if_the_environment_says_so(

@@ -12,6 +12,7 @@ from resilient.diagnostics.alerts.engine import AlertRule, Alerts
 from resilient.diagnostics.alerts.rules import On, rule_of
 from resilient.diagnostics.alerts.telling import Alert, Receiver, receivers_of
 from resilient.diagnostics.durations import Duration
+from resilient.ending import start_thread
 from resilient.registry import registry
 from resilient.timing import clock
 
@@ -30,13 +31,17 @@ class Watcher:
         self._lock = threading.Lock()
 
     def start(self) -> None:
-        """Start the thread if it does not run."""
+        """Start the thread if it does not run. Raises: RuntimeError if none can be had."""
         with self._lock:
             if self._thread is None:
                 self._thread = threading.Thread(
                     target=self._run, name="resilient-alerts", daemon=True
                 )
-                self._thread.start()
+                try:
+                    start_thread(self._thread)
+                except RuntimeError:
+                    self._thread = None
+                    raise
 
     def restart_in_child(self) -> None:
         """Threads don't survive a fork."""

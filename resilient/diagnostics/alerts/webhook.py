@@ -19,6 +19,7 @@ from resilient import options
 from resilient.diagnostics.alerts.telling import Alert, Sender
 from resilient.diagnostics.durations import Duration, seconds_of
 from resilient.diagnostics.masking import Figures, mask, masked
+from resilient.ending import start_thread
 from resilient.errors import ConfigurationError, ResilientError
 from resilient.http.learned import learned
 from resilient.timing import clock
@@ -90,7 +91,7 @@ class Webhook(Sender):
         )
         with self._lock:
             self._sending = thread
-        thread.start()
+        start_thread(thread)
         # In real time, as the socket's own timeout is.
         thread.join(self.timeout + 0.5)
         return result[0] if result else f"did not answer within {self.timeout:g} s"

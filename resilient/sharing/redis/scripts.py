@@ -28,7 +28,10 @@ SWAP = Script(
 local swapped = {}
 for i = 1, #KEYS do
     local before, after, lives = ARGV[3 * i - 2], ARGV[3 * i - 1], ARGV[3 * i]
-    if (redis.call('GET', KEYS[i]) or '') ~= before then
+    local kept = redis.pcall('GET', KEYS[i])
+    -- LOOK finds nothing, either, where a value is of another kind.
+    if type(kept) ~= 'string' then kept = '' end
+    if kept ~= before then
         swapped[i] = '0'
     else
         if lives == '0' then
@@ -82,6 +85,17 @@ return pairs
 """
 )
 """Worker and figures, one after the other."""
+
+BEGIN_ANEW = Script(
+    """
+for i = 1, #KEYS do
+    local kind = redis.call('TYPE', KEYS[i])['ok']
+    if kind ~= 'none' and kind ~= ARGV[i] then return redis.call('DEL', unpack(KEYS)) end
+end
+return 0
+"""
+)
+"""Delete the keys if one of them is not of its kind. ARGV: the kind of each."""
 
 TRY_TO_WRITE = Script("return redis.call('SET', KEYS[1], '', 'PX', 1000)")
 """Write what nobody reads."""

@@ -8,8 +8,16 @@ import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
+from resilient.call import listeners
 from resilient.sharing.redis import words
-from resilient.sharing.redis.scripts import LOOK, PUBLISH, PUBLISHED, SWAP, TRY_TO_WRITE
+from resilient.sharing.redis.scripts import (
+    BEGIN_ANEW,
+    LOOK,
+    PUBLISH,
+    PUBLISHED,
+    SWAP,
+    TRY_TO_WRITE,
+)
 from resilient.sharing.redis.topology import ClusterServer, SentinelWire
 from resilient.sharing.redis.trade import TRADE
 from resilient.sharing.rules import budgets, circuits
@@ -26,7 +34,8 @@ from resilient.sharing.shapes import (
 )
 from resilient.stores.bytes_store import StoreFailed
 from resilient.stores.redis_connection import Wire
-from resilient.stores.redis_server import Line, RedisServer
+from resilient.stores.redis_scripts import Script
+from resilient.stores.redis_server import Line, RedisServer, WrongType
 
 T = TypeVar("T")
 
@@ -81,7 +90,7 @@ class RedisState:
         self._quota = b"{%b:q:" % name
         self._circuit = b"{%b}:c:" % name
         self._budget = b"{%b}:b:" % name
-        self._published = [b"{%b}:figures" % name, b"{%b}:figures:ends" % name]
+        self._published = {b"{%b}:figures" % name: b"hash", b"{%b}:figures:ends" % name: b"zset"}
         self._tried = b"{%b}:tried" % name
         self._now = now
         self._begin_turns()
@@ -90,7 +99,7 @@ class RedisState:
         tag = self._quota + words.text(ask.quota)
         turn = self._token + next(self._turns).to_bytes(6, "big")
         arguments = words.asked(ask, turn, self._moment())
-        answer = self._server.run(TRADE, [tag + b"}:s", tag + b"}:l"], arguments)
+        answer = self._run_anew(TRADE, {tag + b"}:s": b"hash", tag + b"}:l": b"zset"}, arguments)
         return words.granted(answer, ask.want)
 
     def circuits(self, worker: str, reports: Sequence[CircuitReport]) -> Sequence[CircuitView]:
@@ -127,10 +136,12 @@ class RedisState:
 
     def publish(self, worker: str, figures: bytes, lives: float) -> None:
         name, until = words.text(worker), words.millis(lives)
-        self._server.run(PUBLISH, self._published, [self._now_text(), name, figures, until])
+        self._run_anew(PUBLISH, self._published, [self._now_text(), name, figures, until])
 
     def published(self) -> Mapping[str, bytes]:
-        answer = self._server.run(PUBLISHED, self._published, [self._now_text()], writes=False)
+        answer = self._server.run(
+            PUBLISHED, list(self._published), [self._now_text()], writes=False
+        )
         pairs = words.strings(answer)
         if len(pairs) % 2:
             raise words.nonsense()
@@ -149,6 +160,20 @@ class RedisState:
     def _begin_turns(self) -> None:
         self._token = secrets.token_bytes(6)
         self._turns = itertools.count(1)
+
+    def _run_anew(
+        self, script: Script, kinds: Mapping[bytes, bytes], arguments: Sequence[bytes]
+    ) -> Any:
+        """Run a script on some keys, each of its kind; without what is kept there, if it is not."""
+        keys = list(kinds)
+        try:
+            return self._server.run(script, keys, arguments)
+        except WrongType:
+            # As if it had been evicted: what others have put there must not stop all of us.
+            self._server.run(BEGIN_ANEW, keys, list(kinds.values()))
+        text = "what was kept under a key of ours was not put there by us: it was begun anew"
+        listeners.announce("degraded", self.label, text)
+        return self._server.run(script, keys, arguments)
 
     def _moment(self) -> int:
         return -1 if self._now is None else words.moment(self._now())

@@ -192,6 +192,9 @@ def _counted(state: State | None, worker: str, report: CircuitReport, now: float
     A slice is [begun, [ok, failed, slow], {source: [ok, failed, slow]}], the newest one last.
     """
     if state is None:
+        if report.era:
+            # It is lost, and what operators have forced with it: who knows of that tells it first.
+            return None
         state = _new(now)
     elif state["forced"] or state["state"] != "closed" or report.era not in (0, state["era"]):
         return state

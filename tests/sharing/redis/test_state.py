@@ -30,7 +30,7 @@ from resilient.sharing.shapes import (
 )
 from resilient.stores.bytes_store import StoreFailed
 from resilient.stores.redis_connection import Wire
-from resilient.testing import FakeClock
+from resilient.testing import FakeClock, RecordedSteps
 from resilient.timing import clock as clock_in_force
 from tests.stores.hostile_server import Behavior, hostile_server
 
@@ -296,14 +296,43 @@ def test_scripts_that_the_server_has_forgotten_are_sent_again(opened: Open, admi
         assert state.trade(ask("me", want=1, unused=1)).starts == [0.0]
 
 
-def test_what_others_have_put_there_is_refused_or_replaced(
+@pytest.mark.parametrize("part", ["s", "l"])
+def test_a_quota_whose_keys_hold_what_is_not_ours_is_begun_anew_and_that_is_told(
+    opened: Open, admin: Any, space: str, part: str, steps: RecordedSteps
+) -> None:
+    state = opened()
+    before = state.trade(ask("me", want=2)).born
+    admin.set(f"{{{space}:q:q}}:{part}", "theirs")
+    for _ in range(2):
+        grant = state.trade(ask("me", 1, [(9, 10.0)], done=[(1, 0.0)]))
+        assert grant.starts == [0.0]
+    assert grant.born != before
+    (text,) = [step.text for step in steps]
+    assert text == "what was kept under a key of ours was not put there by us: it was begun anew"
+
+
+def test_circuits_budgets_and_figures_are_kept_in_place_of_what_is_not_ours(
+    opened: Open, admin: Any, space: str
+) -> None:
+    state = opened()
+    for key in (f"{{{space}}}:c:two", f"{{{space}}}:b:two", f"{{{space}}}:figures"):
+        admin.rpush(key, "theirs")
+    for _ in range(2):
+        views = state.circuits(
+            "me", [CircuitReport(name, CircuitTerms(), ok=1) for name in ("one", "two")]
+        )
+        budgets = state.budgets([BudgetReport(name, 60.0, 1, 0) for name in ("one", "two")])
+    assert [view.calls for view in views] == [2, 2]
+    assert [view.calls for view in budgets] == [2, 2]
+    state.publish("me", b"figures", 60.0)
+    assert state.published() == {"me": b"figures"}
+
+
+def test_a_state_that_holds_garbage_is_refused_or_replaced(
     opened: Open, admin: Any, space: str
 ) -> None:
     state = opened()
     key = f"{{{space}:q:q}}:s"
-    admin.set(key, "theirs")
-    with pytest.raises(StoreFailed, match=r"refuses \(WRONGTYPE\)"):
-        state.trade(ask(want=1))
     for garbage in (b"", b"x" * 88, b"\xff" * 500):
         admin.delete(key)
         admin.hset(key, "s", garbage)

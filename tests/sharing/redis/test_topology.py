@@ -120,9 +120,17 @@ def test_scripts_that_a_cluster_has_forgotten_are_sent_again(cluster: Any) -> No
 def test_what_a_cluster_refuses_is_a_failure(cluster: Any) -> None:
     state = open_redis("redis+cluster", f"127.0.0.1:{cluster.port}", BOUND, "refused")
     with redis.Redis(port=cluster.port) as admin:
-        admin.set("{refused:q:q}:s", "theirs")
+        admin.set("{refused}:figures:ends", "theirs")
     with pytest.raises(StoreFailed, match=r"refuses \(WRONGTYPE\)"):
-        state.trade(Ask("q", "me", ((2, 60.0),), want=1))
+        state.published()
+    state.close()
+
+
+def test_what_is_not_ours_in_a_cluster_is_begun_anew(cluster: Any) -> None:
+    state = open_redis("redis+cluster", f"127.0.0.1:{cluster.port}", BOUND, "theirs")
+    with redis.Redis(port=cluster.port) as admin:
+        admin.set("{theirs:q:q}:s", "theirs")
+    assert state.trade(Ask("q", "me", ((2, 60.0),), want=1)).starts == [0.0]
     state.close()
 
 

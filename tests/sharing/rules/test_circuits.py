@@ -333,6 +333,14 @@ def test_a_state_that_was_lost_does_not_come_again_with_the_same_eras(opened: St
     assert opened.report(ok=1).era > era
 
 
+def test_late_calls_do_not_begin_anew_what_others_know_that_was_lost(store: Store) -> None:
+    isolated = store.report(forces="isolated")
+    store.keep(None)
+    assert store.report("b", era=isolated.era, ok=3).era == 0
+    assert store.report("a", era=0, forces="isolated").forced == "isolated"
+    assert store.report("b", era=0, ok=3).forced == "isolated"
+
+
 def test_what_another_version_has_kept_is_not_known(opened: Store) -> None:
     assert opened.state is not None
     opened.state["version"] = 99

@@ -247,6 +247,18 @@ def test_file_that_was_deleted_is_begun_anew(
     assert len(take(state).starts) == 3
 
 
+def test_who_has_a_log_open_that_was_deleted_begins_the_one_that_others_will_find(
+    state: SqliteState, path: Path, clock: FakeClock
+) -> None:
+    log = Path(f"{path}-wal")
+    take(state, 1)
+    for deleted in (log, Path(f"{path}-shm")):
+        deleted.unlink()
+    clock.advance(0.05)
+    take(state, 1)
+    assert log.stat().st_size
+
+
 def test_rows_that_nobody_needs_are_deleted_by_and_by(
     state: SqliteState, path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
