@@ -3,31 +3,28 @@
 They are found in a text as they are, and URL-encoded, in base64, escaped as in a repr, in JSON or
 in HTML. The cost of a search doesn't depend on how many there are: a text is looked at in steps of
 STEP signs, and every form is filed under its pieces of PIECE signs at STEP offsets in a row, so
-that one of them is met wherever the form stands.
+that one of them is met wherever the form stands. learned_forms.py says what the forms are.
 """
 
 from __future__ import annotations
 
-import base64
-import html
-import json
 import os
-import re
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any, NamedTuple
-from urllib.parse import quote, quote_plus
 
 from resilient.errors import ConfigurationError
 from resilient.http.credentials import Headers, credentials_of
+from resilient.http.learned_forms import RANDOM, SHORTEST, forms_of, pieces_of
 from resilient.http.secret_names import is_credential
 from resilient.http.secret_urls import secret_parameters_of, user_info_of
 
-SHORTEST = 8
 LONGEST = 16_384
 PIECE = 5
 STEP = SHORTEST - PIECE + 1
+MOST_ALIKE = 8
+"""Pieces that begin alike and are kept: more would make a search for them slow."""
 MOST = 512
 """Values that are kept of those observed, and as many of those told; the oldest makes room."""
 MOST_SIGNS = 1 << 20
@@ -42,7 +39,6 @@ _COMMON = frozenset(
         *("root:root", "guest:guest", "test:test", "admin:admin", "127.0.0.1", "text/plain"),
     )
 )
-_RANDOM = re.compile(r"(?=\D*\d)(?=[^a-zA-Z]*[a-zA-Z])", re.DOTALL)
 
 
 class _Filed(NamedTuple):
@@ -92,7 +88,7 @@ class Learned:
         value = value.strip()
         if not _is_telling(value) or (value.isalpha() and len(value) < 16):
             return False
-        if is_random and (len(value) < 16 or _RANDOM.match(value) is None):
+        if is_random and (len(value) < 16 or RANDOM.match(value) is None):
             return False
         return self._keep(self._observed, value)
 
@@ -144,18 +140,23 @@ class Learned:
     def _file_pending(self) -> None:
         with self._lock:
             for value in self._pending:
-                for form in _forms(value):
+                for form in forms_of(value):
                     self._file_locked(form)
+                for piece in pieces_of(value):
+                    self._file_locked(piece, MOST_ALIKE)
             # Last: whoever sees it empty finds everything filed, and whoever doesn't waits.
             self._pending = []
 
-    def _file_locked(self, form: str) -> None:
+    def _file_locked(self, form: str, most: int | None = None) -> None:
+        """most: others that may be filed where this one is; past that, it is left out."""
         self._users[form] = self._users.get(form, 0) + 1
-        if self._users[form] > 1:
+        if form in self._places:
             return
         # Where the fewest others are filed: keys may begin alike, and end alike.
         last = len(form) - PIECE - STEP + 1
         start = min(sorted({last, last // 2, 0}, reverse=True), key=partial(self._load, form))
+        if most is not None and self._load(form, start) > most:
+            return
         self._places[form] = start
         for offset in range(start, start + STEP):
             piece = form[offset : offset + PIECE]
@@ -171,12 +172,14 @@ class Learned:
         if value in self._pending:
             self._pending.remove(value)
             return
-        for form in _forms(value):
+        for form in (*forms_of(value), *pieces_of(value)):
             self._users[form] -= 1
             if self._users[form]:
                 continue
             del self._users[form]
-            start = self._places.pop(form)
+            start = self._places.pop(form, -1)
+            if start < 0:
+                continue
             for offset in range(start, start + STEP):
                 piece = form[offset : offset + PIECE]
                 left = tuple(one for one in self._index[piece] if one != (form, offset))
@@ -210,56 +213,6 @@ def _merged(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
         else:
             merged.append((begin, end))
     return merged
-
-
-def _forms(value: str) -> set[str]:
-    """The value in all codings; halves of it where it looks like nothing else.
-
-    A log format may cut a value. One of its two parts holds a half of it, so that what is left is
-    less than a half.
-    """
-    half = (len(value) + 1) // 2
-    halves = (value[:half], value[-half:])
-    if half >= 12 and all(map(_RANDOM.match, halves)):
-        parts: tuple[str, ...] = halves
-    else:
-        parts = (value,)
-    forms = {form for part in parts for form in _escaped(part)} | set(_in_base64(value))
-    return {form for form in forms if len(form) >= SHORTEST}
-
-
-def _escaped(part: str) -> Iterator[str]:
-    yield part
-    raw = part.encode("utf-8", "surrogatepass")
-    for encoded in (quote(raw), quote(raw, safe=""), quote_plus(raw)):
-        yield encoded
-        yield re.sub("%..", lambda found: found[0].lower(), encoded)
-        yield quote(encoded, safe="")
-    yield repr(raw)[2:-1]
-    yield html.escape(part)
-    yield html.escape(part, quote=False)
-    for escaped in (
-        *(repr(part)[1:-1], json.dumps(part)[1:-1], json.dumps(part, ensure_ascii=False)[1:-1]),
-        *(part.replace("\\", "\\\\").replace("'", "\\'"), part.replace("/", "\\/")),
-    ):
-        yield escaped
-        yield json.dumps(escaped)[1:-1]
-        yield json.dumps(escaped, ensure_ascii=False)[1:-1]
-
-
-def _in_base64(value: str) -> Iterator[str]:
-    """RFC 4648, both alphabets, wherever in a group of three bytes the value begins.
-
-    Only the signs that no neighbor has a part in.
-    """
-    raw = value.encode("utf-8", "surrogatepass")
-    for before in range(3):
-        first = -(-before * 8 // 6)
-        last = (before + len(raw)) * 8 // 6
-        for encode in (base64.b64encode, base64.urlsafe_b64encode):
-            core = encode(bytes(before) + raw).decode()[first:last]
-            yield core
-            yield quote(core, safe="")
 
 
 learned = Learned()

@@ -59,10 +59,11 @@ IN_TEXTS = (
         )
         for between in ("", "-", "_", " ")
     ),
+    *(f"{whose}pass" for whose in ("db", "user", "root", "admin", "smtp", "mail", "ssh", "mysql")),
     *(f"{word}_{what}" for word in ("password", "pwd", "pass") for what in ("hash", "salt")),
     *("passwordhash", "passwordsalt", "pepper", "samlresponse", "requirepass", "masterauth"),
     *("basic_auth", "basic-auth", "basicauth", "http_auth", "rediscli_auth", "redis_auth"),
-    *("csrf", "xsrf", "connect.sid", "pass phrase"),
+    *("csrf", "xsrf", "connect.sid", "pass phrase", "macaroon"),
     *("storepass", "keypass", "client-key-data", "client_key_data"),
     *(f"unseal key {number}" for number in range(1, 10)),
     *(f"{kind}{between}phrase" for kind in ("seed", "recovery") for between in ("", "_", " ")),

@@ -4,7 +4,7 @@ import base64
 import html
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -200,3 +200,53 @@ def test_a_search_costs_the_same_with_many_values() -> None:
     started = time.process_time()
     assert store.replace(text, "***", lambda _: False) == text
     assert time.process_time() - started < 5
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        pytest.param(lambda value: value[:14] + "...", id="cut off"),
+        pytest.param(lambda value: "…" + value[-13:], id="cut off in front"),
+        pytest.param(lambda value: f"{value[:12]}...{value[-13:]}", id="cut in the middle"),
+        pytest.param(lambda value: f"{value[:11]}\n  │ {value[11:]}", id="wrapped"),
+        pytest.param(lambda value: f"('{value[:11]}'\n '{value[11:22]}'\n '{value[22:]}')", id="3"),
+    ],
+)
+def test_of_a_random_value_that_a_format_cut_a_few_signs_are_left(
+    written: Callable[[str], str],
+) -> None:
+    value = "hT7pQ2zX9wK4mR8vB3nL6cY1sD5fG0jA"
+    learn(value)
+    shown = mask(f"got {written(value)} of the vendor")
+    assert shown.startswith("got ")
+    assert shown.endswith(" of the vendor")
+    assert not any(value[at : at + 6] in shown for at in range(len(value) - 5))
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        pytest.param(ascii, id="ascii"),
+        pytest.param(lambda value: value.encode().hex(), id="hex"),
+        pytest.param(lambda value: value.replace("'", "''"), id="SQL"),
+        pytest.param(lambda value: html.escape(value).replace("&#x27;", "&#39;"), id="Jinja"),
+        pytest.param(lambda value: quote(json.dumps(value)), id="JSON in a URL"),
+        pytest.param(lambda value: json.dumps(value).replace("/", "\\/"), id="PHP"),
+    ],
+)
+def test_a_learned_value_is_found_in_further_codings(written: Callable[[str], str]) -> None:
+    value = "o'neill/stäple+2"
+    learn(value)
+    assert "neill" not in mask(f"got {written(value)} here")
+
+
+def test_words_of_a_learned_value_stay() -> None:
+    learn("eu-west-1-production-key-2024")
+    assert mask("eu-west-1 is up, production-key rotated") == (
+        "eu-west-1 is up, production-key rotated"
+    )
+
+
+def test_a_line_of_a_learned_key_is_found_by_itself() -> None:
+    learn("-----BEGIN X-----\nMIIEvQIBADANBgkqhkiG9w0BAQEFAASC\n-----END X-----")
+    assert mask("10:00 | MIIEvQIBADANBgkqhkiG9w0BAQEFAASC") == "10:00 | ***"

@@ -5,10 +5,11 @@ digits, and values that were learned. Each search is linear in its input: what a
 is bounded, and whatever was looked at to find a secret's end, the search never visits again.
 
     rule        what a rule is              patterns                        compiled when first used
-    names       names of secrets            named, quoting, spoken          values by name
+    names       names of secrets            named, calls, quoting, spoken   values by name
     notations   further ways to write them  markup, commands, sentences     XML, shells, prose, SQL
     protocols   SMTP, IMAP, FTP, Redis      reported                        of validators, databases
-    shapes      tokens of vendors           numbers                         cards, IBANs
+    shapes      tokens of vendors           shortened                       what is left of them
+    numbers     cards, IBANs                columns                         tables, INSERT
     urls        user info                   variables                       loguru's diagnose
     text        `mask`, rules of one's own  data                            `masked`
 """

@@ -13,7 +13,7 @@ from resilient.diagnostics.masking.spoken import is_no_secret
 # --password x, -storepass x, and what tools take as `config set password x`.
 _OPTION = lazy(
     rf"(?P<how>-(?<![\w-]-)-?[\w-]{{0,40}}?|conf(?:ig|igure)[ ]set[ ][\w./:-]{{0,80}}?"
-    rf"|env[ ]\w{{0,60}}?){ANY_NAME}[ \t]{{1,4}}(?![-|\[<$])(?=\S)"
+    rf"|env[ ]\w{{0,60}}?|setx[ ]\w{{0,60}}?){ANY_NAME}[ \t]{{1,4}}(?![-|\[<$])(?=\S)"
 )
 
 # Between two arguments: a space, or what a list has there.
@@ -31,7 +31,8 @@ _PROGRAM = lazy(
             _program(
                 "curl|wget|https?",
                 rf"(?:-u|--user|--proxy-user|-a|--auth)(?:{_S}|=)?"
-                r"(?P<quote>\\{0,15}[\"'])?[^\s:\"'\\]{1,80}:",
+                r"(?P<quote>\\{0,15}[\"'])?[^\s:\"'\\]{1,80}:"
+                rf"|(?:-b|--cookie)(?:{_S}|=)?(?=[\"']?[^\s\"'=;]{{1,40}}=)",
             ),
             _program(
                 "sshpass|redis-cli|(?:docker|podman|nerdctl|oras|skopeo|buildah)[ ]login"
@@ -47,7 +48,9 @@ _PROGRAM = lazy(
                 "mysql|mysqldump|mysqladmin|mysqlimport|mariadb|mariadb-dump", r"-p(?=[^\s\"'])"
             ),
             _program("ldap(?:search|modify|add|delete|whoami|passwd|compare)", rf"-w{_S}"),
-            _program("snmp(?:walk|get|getnext|set|bulkwalk|trap)", rf"-[ax]{_S}"),
+            _program("snmp(?:walk|get|getnext|set|bulkwalk|trap)", rf"-[axc]{_S}"),
+            _program("gh[ ]secret[ ]set", rf"(?:-b|--body)(?:{_S}|=)"),
+            _program("(?:un)?zip|7z[ar]?", rf"-p(?:(?<=zip -p){_S})?"),
             _program("openssl", rf"-pass(?:in|out)?{_S}pass:"),
             _program(
                 "(?:smbclient|rpcclient|smbmap|net|wmic)", rf"-u{_S}?[\"']?[\w.\\/@-]{{1,80}}%"
@@ -57,6 +60,8 @@ _PROGRAM = lazy(
                 rf"-\w{{0,6}}b\w{{0,6}}{_S}(?:-\w{{1,8}}{_S})?[^\s\"'-]\S{{0,80}}?{_S}"
                 rf"[\w.@-]{{1,80}}{_S}",
             ),
+            r"convertto-securestring[ ](?:-string[ ])?(?=[\"'])",
+            r"net[ ]use[ ](?:\w:|\*)[ ]\\{2,4}[^\s]{1,80}[ ](?=[^\s/]{1,80}[ ]/user:)",
             r"net[ ]use[ ][^\r\n]{0,80}?/user:[^\s]{1,80}[ ](?=[^\s/])",
             r"net[ ]user[ ][\w.@-]{1,80}[ ](?=[^\s/\d]{0,64}\d)",
             r"echo[ ](?:-[ne]{1,2}[ ])?(?=[^|\r\n]{1,200}\|[ ]{0,4}"
@@ -98,14 +103,20 @@ def _argument(text: str, found: re.Match[str]) -> tuple[int, int]:
     at = found.end()
     if found[0].startswith("echo"):
         return _piped(text, at)
+    if found[0].startswith(("zip", "unzip")) and "-P" not in text[found.start() : at]:
+        return at, at  # unzip -p writes to a pipe
     if found["quote"]:
-        return at, closing(text, at, found["quote"][-1], len(found["quote"]) - 1)
+        end = closing(text, at, found["quote"][-1], len(found["quote"]) - 1)
+        is_variable = is_no_secret(text[at:end][:200], "", is_quoted=True, is_spoken=False)
+        return (end if is_variable else at), end
     if text[at - 1] in "\"'":
         return at, closing(text, at, text[at - 1], 0)
     opener = OPENER.match(text, at)
     if opener is not None:
         return opener.end(), closing(text, opener.end(), opener[2], len(opener[1]))
     end = end_of(_WORD, text, at)
+    if is_no_secret(text[at:end][:200], "", is_quoted=False, is_spoken=False):
+        return end, end
     return at, end_of(_SECOND, text, end) if found[0].startswith("snmp") else end
 
 
@@ -120,11 +131,28 @@ def _piped(text: str, at: int) -> tuple[int, int]:
     return begin, end
 
 
-OPTION_RULE = Rule("command line option", (" -", "'-", '"-', "set ", "env "), _OPTION, _option)
+OPTION_RULE = Rule(
+    "command line option", (" -", "'-", '"-', "set ", "setx ", "env "), _OPTION, _option
+)
 PROGRAM_RULE = Rule(
     "option of a program",
     (
-        *(" -u", " -p", " -a", " -w", " -x", " --", "'-", '"-', "echo ", "htpasswd ", "net use"),
+        *(
+            " -u",
+            " -p",
+            " -a",
+            " -w",
+            " -x",
+            " -b",
+            " -c ",
+            " --",
+            "convertto-sec",
+            "'-",
+            '"-',
+            "echo ",
+            "htpasswd ",
+            "net use",
+        ),
         "net user",
     ),
     _PROGRAM,
@@ -132,7 +160,7 @@ PROGRAM_RULE = Rule(
 )
 
 
-_HINT = lazy(r"-(?<=[ '\"]-)[a-z-]|conf(?:ig|igure) set|e(?:cho |nv )|net use")
+_HINT = lazy(r"-(?<=[ '\"]-)[a-z-]|conf(?:ig|igure) set|e(?:cho |nv |tx )|net use")
 
 
 def may_have_option(lowered: str) -> bool:

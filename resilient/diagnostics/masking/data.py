@@ -10,7 +10,8 @@ from resilient.diagnostics.masking import names, text
 from resilient.diagnostics.masking import rule as rules_of_all
 from resilient.diagnostics.masking.rule import MASK, Clean, Figures, is_allowed
 from resilient.diagnostics.masking.text import mask
-from resilient.http.learned import SHORTEST, learned
+from resilient.http.learned import learned
+from resilient.http.learned_forms import SHORTEST
 
 Number = TypeVar("Number", int, float)
 

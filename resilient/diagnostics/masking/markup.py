@@ -6,16 +6,18 @@ import re
 
 from resilient.diagnostics.masking.names import ANY_NAME, is_harmless
 from resilient.diagnostics.masking.patterns import lazy
-from resilient.diagnostics.masking.quoting import BLANK
+from resilient.diagnostics.masking.quoting import BLANK, OPENER, closing
 from resilient.diagnostics.masking.rule import Rule
 from resilient.diagnostics.masking.spoken import is_no_secret
 
 _CDATA = r"(?:<!\[cdata\[|&lt;!\[cdata\[)"
 
-# <db:Password type="plain">…</db:Password>, also escaped or with CDATA.
+# <db:Password type="plain">…</db:Password>, also escaped or with CDATA; <password value="x"/>.
 _ELEMENT = lazy(
-    rf"{ANY_NAME}(?:[ \t][^<>\r\n]{{0,120}})?(?<!/)(?:>|&gt;)(?:{BLANK}{{0,40}}{_CDATA})?"
-    r"(?=[^<\s&\"'\\])"
+    rf"{ANY_NAME}(?:(?P<valued>(?:[ ][\w:-]{{1,20}}=[^<>\s]{{1,80}}){{0,3}}[ ]val(?:ue)?="
+    rf"(?=\\{{0,15}}[\"']))|(?:[ \t][^<>\r\n]{{0,120}})?(?<!/)(?:>|&gt;)"
+    rf"(?:{BLANK}{{0,40}}{_CDATA})?"
+    r"(?=[^<\s&\"'\\]))"
 )
 _TAG = lazy(r"(?:<|&lt;)[\w:.-]{0,40}\Z")
 _ELEMENT_END = lazy(r"\]\]>|<|&lt;|[\r\n]|\Z")
@@ -41,7 +43,13 @@ def _element(text: str, found: re.Match[str]) -> tuple[int, int]:
     at = found.end()
     if not _TAG.search(text, max(0, found.start() - 45), found.start()):
         return at, at
-    return _content(text, found)
+    if not found["valued"]:
+        return _content(text, found)
+    opener = OPENER.match(text, at)
+    assert opener is not None  # the pattern has seen the quote
+    begin, end = opener.end(), closing(text, opener.end(), opener[2], len(opener[1]))
+    value = text[begin : min(end, begin + 200)]
+    return (end if is_no_secret(value, "", is_quoted=True, is_spoken=False) else begin), end
 
 
 def _beside(text: str, found: re.Match[str]) -> tuple[int, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import string
 
+from resilient.diagnostics.masking.calls import called
 from resilient.diagnostics.masking.names import ANY_NAME, is_harmless, is_sensitive
 from resilient.diagnostics.masking.patterns import lazy
 from resilient.diagnostics.masking.quoting import (
@@ -25,17 +26,23 @@ from resilient.http.secret_names import HEADERS
 
 # A terminal's colors may stand between a name and its value.
 _COLOR = r"(?:(?:\x1b|\\{1,15}(?:x1b|u001b|033))\[[0-9;]{0,16}m){0,4}"
-_GAP = rf"{_COLOR}[ \t]{{0,40}}{_COLOR}"
+_GAP = rf"{_COLOR}(?:[ \t\xa0]{{0,40}}|\\{{1,15}}t){_COLOR}"
 _SPACE = rf"(?:{PERCENT}20|\+)?"
+# Of Python, and what others write before the equals sign of a text.
 _TYPES = r"(?:typing\.)?(?:str|bytes|any|secretstr|optional\[\w{1,20}\])(?: ?\| ?none)?"
+_ANY_TYPE = r"[ ]?&?(?:'[a-z]{1,10}[ ])?[a-z_][\w.]{0,40}(?:[\[<][\w., |\[\]]{0,40}[\]>])?[?]?"
 _WIDE = r"\\{1,15}(?:uff1a|xef\\{1,15}xbc\\{1,15}x9a)"  # the colon of Chinese, escaped
+# In YAML, a value on a line by itself: with a digit in it, no word that a heading has below it.
+_ODD_LINE = r"(?=[^\s:\\]{0,200}\d)[^\s:\\\"'{}\[\]()<>]{6,200}(?:[\r\n\\]|\Z)"
 _NAMED = lazy(
     rf"{ANY_NAME}(?:"
     rf"{_COLOR}(?:{QUOTE}|{ENTITY})?[\])]?(?:{PERCENT}5d)?{_GAP}(?:\[[\w*. -]{{0,40}}\][ ]?)?"
-    rf"(?::[ ]?{_TYPES}[ ]?=|=>|->|==?|!=|:=|：|{_WIDE}|:|;s:\d{{1,6}}:"
+    rf"(?::[ ]?{_TYPES}[ ]?=|(?::{_ANY_TYPE}|[ ](?:string|str))[ ]?=(?=[ ]?[befnru]{{0,2}}{QUOTE})"
+    rf"|=>|->|<-|==?|!=|:=|：|{_WIDE}|:|;s:\d{{1,6}}:|,[ ]?(?:default|fallback)="
     rf"|(?P<comma>,(?=[ ]?[bru]?{QUOTE})))"
     # A formatter may break the line behind the name.
-    rf"{_GAP}(?:{NEW_LINE}[ \t]{{1,60}}(?=[bru]?{QUOTE}))?"
+    rf"{_GAP}(?:{NEW_LINE}[ \t]{{1,60}}(?=[bru]?{QUOTE}|(?<=[ ]{{2}}){_ODD_LINE}))?"
+    rf"|(?P<call>\((?=[bru]?{QUOTE}))"
     rf"|(?P<encoded>(?:{PERCENT}2[27])?{_SPACE}{PERCENT}3[ad]{_SPACE}(?:{PERCENT}2[27])?)"
     rf")"
 )
@@ -44,12 +51,12 @@ _VARIABLE_SIGNS = string.ascii_uppercase + string.digits + "_"
 _LINE_END = lazy(r"[\r\n\x1b]|\\r\\n")
 # A delimiter ends a value only where a next pair, a space or nothing follows: passwords hold them.
 _WORD = lazy(
-    r"""(?:[^\s"'&,;<\x1b\\]|<(?!/)|\\(?!\\{0,15}["']|r\\n|n[A-Za-z][\w. -]{0,40}[:=])"""
+    r"""(?:[^\s"'&,;<\x1b\\]|<(?!/)|\\(?!\\{0,15}["']|r\\n|n[-+ ]?[A-Za-z][\w. -]{0,40}[:=])"""
     r"""|[&,;](?!\s|amp;|[\w.%\[\]-]{0,60}\\{0,15}["']?[=:]|\Z))+"""
 )
 _ENCODED_WORD = lazy(r"""(?:[^%\s"'&<>\\]|%(?!(?:25){0,4}(?:2[0267]|7d|0[ad])))+""", re.IGNORECASE)
 _SCHEME = lazy(
-    rf"[a-z][\w-]{{0,30}}(?:[ \t]{{1,4}}|{NEW_LINE}[ \t]{{1,60}})(?=[^\s])", re.IGNORECASE
+    rf"`?[a-z][\w-]{{0,30}}(?:[ \t]{{1,4}}|{NEW_LINE}[ \t]{{1,60}})(?=[^\s])", re.IGNORECASE
 )
 _ENCODED_SCHEME = lazy(rf"[a-z][\w-]{{0,30}}(?:{PERCENT}20|\+)", re.IGNORECASE)
 _PARAMETER = lazy(r"[a-z][\w-]{0,40}=[\"'\w/]", re.IGNORECASE)
@@ -60,6 +67,11 @@ _NEXT_LINE = lazy(rf"{NEW_LINE}(?=[0-9a-f]{{64}}(?!\w))")  # botocore's log
 _FIRST_WORD = lazy(r"[a-zA-Z']{1,20}(?=[ \t,.;\r\n]|\Z)")
 _PHRASE = lazy(r"[a-z]{2,20}(?: [a-z]{2,20}){2,24}(?=[\r\n,;\"']|\Z)")
 _NOTHING = lazy(r"(?:none|null|true|false|\d{1,3}|\{\}|\[\])(?![\w.~+/=-])", re.IGNORECASE)
+# The numbers of cards and accounts as they are printed.
+_GROUPS = lazy(
+    r"(?:\d{4}(?: \d{4}){3}|\d{4} \d{6} \d{4,5}"
+    r"|[A-Z]{2}\d\d(?: [A-Z0-9]{4}){2,7}(?: [A-Z0-9]{1,3})?)(?!\w)"
+)
 _PARAMETERS = lazy(r"""[^\s"'\\]+""")
 # YAML's literal and folded blocks.
 _BLOCK = lazy(rf"[|>][+-]?[ ]{{0,4}}(?P<line>{NEW_LINE})(?P<indent>[ \t]{{1,64}})")
@@ -73,10 +85,12 @@ _ENTITY_END = lazy(rf"{ENTITY}|[\r\n]")
 _TYPED = lazy(
     r"(?:(?:string|str|text|bytes)\(\d{1,6}\)[ ]|\(\w{1,20}\)[ ](?:\(len=\d{1,6}\)[ ])?"
     r"|convertto-securestring[ ](?:-[a-z]{1,20}[ ]){0,3}"
-    rf"|[a-z_][\w.]{{0,60}}\({BLANK}[ \t]{{0,80}})"
+    rf"|[a-z_][\w.]{{0,60}}\({BLANK}[ \t]{{0,80}}|<[a-z_][\w.]{{0,60}}[ :])"
     rf"(?={QUOTE})",
     re.IGNORECASE,
 )
+# YAML's anchors, and its tag of texts.
+_TAGGED = lazy(r"(?:(?:&[\w-]{1,40}|!!str)[ ]{1,4}){1,2}")
 # One text in two literals, and Terraform's change from one to another.
 _MORE = lazy(
     rf"(?P<quote>{QUOTE})(?:[ \t]{{0,4}}{NEW_LINE}[ \t]{{1,80}}|[ ]{{1,4}}->[ ]{{1,4}})"
@@ -101,14 +115,19 @@ def _named(text: str, found: re.Match[str]) -> tuple[int, int]:
         return at, at
     if name == "secret" and _ARN.search(text, max(0, found.start() - 80), found.start()):
         return at, at
-    if name == "pass" and text.startswith("--- ", max(0, found.start() - 4)):
+    if name == "pass" and (
+        text.startswith("--- ", max(0, found.start() - 4)) or text.startswith("Test", at)
+    ):
         return at, at  # a test of Go's
     if found["encoded"]:
         scheme = _ENCODED_SCHEME.match(text, at) if is_header else None
         return at, end_of(_ENCODED_WORD, text, at if scheme is None else scheme.end())
+    if found["call"]:
+        return called(text, found)
     typed = _TYPED.match(text, at)
     if typed is not None:
         at = typed.end()
+    at = end_of(_TAGGED, text, at)
     opener = OPENER.match(text, at)
     if opener is not None:
         return _quoted(text, found, opener)
@@ -142,11 +161,12 @@ def _named(text: str, found: re.Match[str]) -> tuple[int, int]:
             return at, end_of(_PARAMETERS, text, at)  # t=1,v1=x
     if found[0].rstrip().endswith(("==", "!=")) and _VARIABLE.match(text, at):
         return at, at  # if password != confirm:
-    is_spoken = found.string[at - 2 : at] == ": "
+    is_spoken = text[at - 2 : at] in (": ", "= ") and text[at - 3 : at] != " = "
     inner = _INNER_NAME.match(text, at) if is_spoken else None
     if inner is not None and is_sensitive(inner[0][:-1]):
         return at, at  # credentials: password=x
     end = at + len(text[at : end_of(_WORD, text, at)].rstrip(_ENDS))
+    end = max(end, end_of(_GROUPS, text, at))
     if name.endswith("phrase") and not is_said(text[at : end_of(_FIRST_WORD, text, at)]):
         end = max(end, end_of(_PHRASE, text, at))
     return _unless_innocent(text, at, max(end, _loose_end(text, found)), name, is_spoken=is_spoken)
@@ -248,8 +268,18 @@ def _block_end(text: str, block: re.Match[str]) -> int:
             return end
 
 
+# [["x-api-key", "x1"], …]: a name, a value that is no name, and nothing else in the inner list.
+_INNER_LIST = lazy(r"[\[,][ ]?\[b?\\{0,15}[\"'][\w.-]{0,40}\Z")
+_END_OF_PAIR = lazy(
+    r"[\w.-]{1,60}\\{0,15}[\"'],[ ]?b?\\{0,15}[\"'](?![a-z][a-z_-]*\\{0,15}[\"'])"
+    r"[^\"'\[\]\r\n]{1,512}[\"']\]"
+)
+
+
 def _is_first_of_tuple(text: str, at: int) -> bool:
     before = text[max(0, at - 40) : at]
+    if _INNER_LIST.search(before) and _END_OF_PAIR.match(text, at):
+        return True
     quote = max(before.rfind("'"), before.rfind('"'))
     # A command line as a list has ['--password', 'x'].
     return quote >= 0 and (

@@ -21,7 +21,7 @@ from resilient.http.secret_names import (
 
 _LETTERS = lazy(r"[\W_]+")
 # A color, a percent-encoded sign or an escape may stand before a word, and ends with a letter.
-_BEFORE_WORD = lazy(r"(?:\dm|%[0-9A-Fa-f]{2}|\\[nrt])\Z")
+_BEFORE_WORD = lazy(r"(?:\dm|%[0-9A-Fa-f]{2}|\\[nrt]|(?<![\w-])-D)\Z")
 _NAME_SIGNS = string.ascii_lowercase + string.digits + "_-"
 _HARMLESS = (
     *HARMLESS,
@@ -74,7 +74,7 @@ _SENSITIVE = lazy(rf"{ANY_NAME}\Z")
 # One search for all of them, with as few first letters as will do: a part of each name, or of what
 # protocols say: NTLM, Negotiate, LOGIN, simple_bind, and 334 "Password:" in base64.
 _HINTS = lazy(
-    r"a(?:uth|ssertion|chtwo|slo)|b(?:earer|asic )"
+    r"a(?:uth|ssertion|chtwo|slo|roon)|b(?:earer|asic )"
     r"|c(?:ookie|ode|red|v|ontras|lave|3dvcm|srf|onnect\.s)|jwt|ke(?:y|nnw)"
     r"|o(?:tp|tiate |gin[ (]|nic)"
     r"|p(?:ass|epper|hrase|w|in[^a-z0-9_]|arola)|t(?:oken|lm )|_(?:pat|bind)"

@@ -62,7 +62,7 @@ _AUTH = lazy(r"(?:auth[\"']?[ ]?[=:][ ]?|(?:basic|digest|proxy)auth)[(\[](?=[bru
 _QUERY = lazy(
     r"[?&%\\](?:(?<=[?&])(?:amp;)?|(?<=%)(?:25)?(?:26|3f)|(?<=\\)u0026)"
     r"(?:key|auth|code|session|sid|hmac|sign|appid|app_id|ticket|samlresponse|samlrequest|s)"
-    r"(?:=|%(?:25)?3d)(?=[\w.~+/%-]{16})"
+    r"(?:=|%(?:25)?3d)(?=[\w.~+/%-]{8})"
 )
 _QUERY_WORD = lazy(r"[\w.~+/=-]+(?:%(?!26|23|25(?:26|23))[\w.~+/=-]*)*")
 _RANDOM = lazy(r"(?=[^0-9]*[0-9])(?=[^a-zA-Z]*[a-zA-Z])")
@@ -75,7 +75,7 @@ _WEAK_WORD = lazy(r"[\w+/=-]+")
 _PUBLIC_SID = lazy(r"[A-Z]{2}[0-9a-f]{32}(?!\w)")  # Twilio's
 _LETTERS_AND_DIGITS = lazy(r"(?=[^a-z]*[a-z])(?=[^A-Z]*[A-Z])(?=(?:\D*\d){2})")
 _KEY_OF_DATA = lazy(
-    r"(?:cache|partition|sort|primary|foreign|row|object|routing|idempotency|public|publishable|map"
+    r"(?:cache|websocket|partition|sort|primary|foreign|row|object|routing|idempotency|public|publishable|map"
     r"|dict|lock|dedup|event|message|index|redis|item|s3|group|storage|surrogate|request|search)"
     r"[ _.-]?\Z",
     re.IGNORECASE,
@@ -125,7 +125,9 @@ def _list(text: str, found: re.Match[str]) -> Span:
     else:
         value = text[begin:stop]
     # Of a language, tokens are words; and a secret of few signs is none.
-    is_word = found[0].startswith("tokens") and not (len(value) >= 16 and _DIGIT.search(value))
+    is_word = found[0].startswith("tokens") and not (
+        _LETTERS_AND_DIGITS.match(value) or (len(value) >= 16 and _DIGIT.search(value))
+    )
     if is_mapping and not _DIGIT.search(value):
         return end, end
     if is_word or len(value) < 4 or is_no_secret(value, "", is_quoted=True, is_spoken=False):
@@ -149,7 +151,8 @@ def _yaml_list(text: str, found: re.Match[str]) -> Span:
 
 def _query(text: str, found: re.Match[str]) -> Span:
     end = end_of(_QUERY_WORD, text, found.end())
-    is_random = _RANDOM.match(text[found.end() : min(end, found.end() + 400)])
+    value = text[found.end() : min(end, found.end() + 400)]
+    is_random = (_RANDOM if len(value) >= 16 else _LETTERS_AND_DIGITS).match(value)
     return (found.end() if is_random else end), end
 
 
@@ -186,7 +189,8 @@ def _part(text: str, found: re.Match[str]) -> Span:
 def _cell(text: str, found: re.Match[str]) -> Span:
     at = found.end()
     before = text[max(0, found.start() - 48) : found.start()]
-    line = _YAML_END.split(before)[-1]
+    # What a format puts before a message, and Python before one of an error, ends so.
+    line = re.split(r" - |: ", _YAML_END.split(before)[-1])[-1]
     if line.strip(_LINE_SIGNS) or is_harmless(text, found):
         return at, at
     end = end_of(_CELL_WORD, text, at)
@@ -209,7 +213,9 @@ def _is_user_and_password(token: str) -> bool:
 
 _DIGIT = lazy(r"\d")
 _BARE = lazy(
-    r"(?:b(?<![a-z0-9]b)(?:earer|asic)|n(?<![a-z0-9]n)(?:egotiate|tlm))[ ](?=[\w.~+/=-]{8})"
+    r"(?:b(?<![a-z0-9]b)(?:earer,?|asic)|n(?<![a-z0-9]n)(?:egotiate|tlm))[ ]"
+    # Not of another pair: "token_type=bearer expires_in=3600".
+    r"(?![a-z_]{2,40}=[^=\s])(?=[\w.~+/=-]{8})"
 )
 _BARE_TOKEN = lazy(r"[\w.~+/=-]*")
 _COOKIE = lazy(r"<cookie [^\s=<>]{1,128}=")
@@ -232,7 +238,9 @@ _MNEMONIC_WORDS = lazy(r"[a-z]{3,8}(?: [a-z]{3,8})*", re.IGNORECASE)
 
 COOKIE_RULE = Rule("cookie object", ("<cookie ",), _COOKIE, up_to(_COOKIE_END))
 BY_NAME = (
-    Rule("bare credentials", ("bearer ", "basic ", "negotiate ", "ntlm "), _BARE, _bare),
+    Rule(
+        "bare credentials", ("bearer ", "bearer, ", "basic ", "negotiate ", "ntlm "), _BARE, _bare
+    ),
     Rule("credentials as a pair", ("auth",), _AUTH, _auth),
     Rule("list of secrets", ("[", "(", "{"), _LIST, _list),
     Rule("random value", ("key", "auth", "session", "sid"), _WEAK, _weak),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from resilient.diagnostics.masking.patterns import lazy
-from resilient.diagnostics.masking.rule import MASK, is_allowed
+from resilient.diagnostics.masking.rule import MASK, in_quotes_of_json, is_allowed
 
 # Issuers' ranges: ISO/IEC 7812 and, of the lengths, docs.stripe.com/testing, which has one card
 # of each brand. A point before the digits makes them a fraction's, a hyphen a UUID's.
@@ -61,7 +61,10 @@ def _card(found: re.Match[str]) -> str:
     digits = found[0].replace(" ", "").replace("-", "")
     if not _ISSUER.match(digits) or len(set(digits)) < 2 or not _passes_luhn(digits):
         return found[0]
-    return found[0] if is_allowed(found[0]) else MASK
+    if is_allowed(found[0]):
+        return found[0]
+    quote = in_quotes_of_json(found.string, found.start())
+    return quote + MASK + quote
 
 
 def _passes_luhn(digits: str) -> bool:

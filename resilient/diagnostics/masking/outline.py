@@ -40,11 +40,14 @@ def outline_of(text: str) -> bytes:
     return text.encode("ascii", "replace").translate(_OUTLINE)
 
 
-def may_have_token(outline: bytes) -> bool:
+def may_have_token(outline: bytes, text: str) -> bool:
     """Is there a run of letters and digits that is long enough, and no plain one?"""
     if _LONG not in outline.translate(_RUNS):
         return False
-    return any(len(run) >= SHORTEST and not _PLAIN.fullmatch(run) for run in outline.split())
+    if any(len(run) >= SHORTEST and not _PLAIN.fullmatch(run) for run in outline.split()):
+        return True
+    # Prefixes that end with a sign of no token, so that what is behind them looks like a plain run.
+    return "mlsn." in text or "amzn.mws." in text
 
 
 def may_have_number(outline: bytes) -> bool:

@@ -22,26 +22,35 @@ _SASL = lazy(
 )
 _BASE64 = lazy(r"[\w+/=-]+")
 # Behind a prompt, a quote or the name of a side: jest and Go print PASS too.
-_PASS = lazy(r"[>\"':*](?:(?<=>)|(?<=[cs]:)|(?<=[\"']))[ ]{0,2}[\"']?pass[ ](?=\S)")
+_PASS = lazy(
+    r"[>\"':*](?:(?<=>)|(?<=[cs]:)|(?<=[\"']))[ ]{0,2}[\"']?pass[ ](?=\S)"
+    # RFC 959, 1939: behind the user's name, and what the server says of it.
+    rf"|user[ ][^\s\\]{{1,80}}{NEW_LINE}(?:(?:331|\+ok)[^\r\n\\]{{0,100}}{NEW_LINE})?pass[ ](?=\S)"
+)
 _PASS_END = lazy(r"[^\s\"'\\]+(?=[\"'\r\n]|\\{1,15}[rn\"']|\Z)")
 _TEST = lazy(r"\d+/\d+(?![\w/])|(?:[\w.-]{1,60}/){1,12}[\w-]{1,60}\.\w")  # a file of tests
 # RFC 9051 6.2.3
 _IMAP = lazy(r"login[ ](?:\\?\"[^\"\\\r\n]{1,80}\\?\"|[^\s\"'\\]{1,80})[ ](?=[^\s])")
-_IMAP_TAG = lazy(r"(?:\A|[\r\n\"'>:])[ ]{0,2}(?:[a-z]{0,8}\d{1,6}|command:)[ ]\Z", re.IGNORECASE)
+_IMAP_TAG = lazy(
+    r"(?:\A|[\r\n\"'>:]|[ |-](?=[ ]))[ ]{0,2}(?:[a-z]{0,8}\d{1,6}|command:)[ ]\Z", re.IGNORECASE
+)
 # As in RESP, in MONITOR's lines, in a file of settings.
 _REDIS = lazy(
     rf"auth{NEW_LINE}\$\d{{1,4}}{NEW_LINE}(?:[^\s\\$*]{{1,80}}{NEW_LINE}\$\d{{1,4}}{NEW_LINE})?(?=[^\s])"
     r"|\\{0,15}\"auth\\{0,15}\"[ ](?:\\{0,15}\"[^\"\s\\]{1,80}\\{0,15}\"[ ])?(?=\\{0,15}\")"
     r"|(?:requirepass|masterauth|auth-pass[ ][\w.-]{1,40})\\{0,15}\"?[ ](?=\S)"
+    r"|\d>[ ]auth[ ](?:[^\s\\\"']{1,80}[ ])?(?=[^\s\"'])"
     r"|setuser\\{0,15}\"?[ ][^\r\n>]{1,120}>(?=\S)"
 )
 # Netscape's format, as curl writes it: domain, subdomains, path, secure, expiry, name, value.
 _TAB = r"(?:\t|\\{1,15}t)"
 _COOKIES = lazy(rf"{_TAB}(?:true|false){_TAB}\d{{1,12}}{_TAB}[^\s\\]{{1,80}}{_TAB}(?=[^\s])")
-# conn.simple_bind_s("cn=x", "secret"), smtp.login("user", "secret").
+# conn.simple_bind_s("cn=x", "secret"), smtp.login("user", "secret"), Credentials("user", "secret").
 _LOGIN = lazy(
-    r"(?:simple_bind(?:_s)?|login)\([bru]?(?P<quote>\\{0,15}[\"'])[^\"'\r\n]{0,120}(?P=quote),[ ]?"
-    r"(?=[bru]?\\{0,15}[\"'])"
+    r"(?:simple_bind(?:_s)?|login|authenticate|credentials?)[ ]?\("
+    r"[bru]?(?P<quote>\\{0,15}[\"'])[^\"'\r\n]{0,120}(?P=quote),[ ]?(?=[bru]?\\{0,15}[\"'])"
+    # jwt.encode(payload, "secret")
+    r"|jwt\.(?:en|de)code\([^,()\r\n]{1,80},[ ]?(?=[bru]?\\{0,15}[\"'])"
 )
 
 
@@ -91,12 +100,23 @@ def _argument(text: str, found: re.Match[str]) -> Span:
     return at, end_of(_WORD, text, at)
 
 
+def _login(text: str, found: re.Match[str]) -> Span:
+    begin, end = _argument(text, found)
+    is_prose = found[0].startswith("credential") and text[begin : min(end, begin + 80)].isalpha()
+    return (end if is_prose else begin), end
+
+
 PROTOCOL_RULES = (
     Rule("SASL", ("auth ", "334 u"), _SASL, _sasl),
     Rule("PASS", ("pass ",), _PASS, _pass),
     Rule("LOGIN of IMAP", ("login ",), _IMAP, _imap),
     Rule("password of Redis", ("auth", "requirepass", "setuser"), _REDIS, _argument),
-    Rule("call that logs in", ("simple_bind", "login("), _LOGIN, _argument),
+    Rule(
+        "call that logs in",
+        ("simple_bind", "login(", "authenticate(", "credential", "jwt."),
+        _LOGIN,
+        _login,
+    ),
 )
 """Tried only where a name may be."""
 

@@ -19,6 +19,8 @@ NEW_LINE = r"(?:\r?\n|(?:\\{1,15}r)?\\{1,15}n)"
 """The end of a line, as it is or in a repr or JSON, however deep."""
 BLANK = r"(?:\s|\\{1,15}[nrt])"
 _CLOSERS = {mark: lazy(rf"{mark}|[\r\n]") for mark in ('"', "'", '"""', "'''")}
+_MOST_OF_LINES = 4096
+"""Signs that a text in three quotes may have behind its first line."""
 _BRACKETS = lazy(r"""[\[\](){}"'\r\n]""")
 
 
@@ -33,10 +35,15 @@ def closing(text: str, at: int, quote: str, level: int) -> int:
             return len(text)
         start = found.start()
         if found[0] != quote:
-            return start
+            end = text.find(quote, start, start + _MOST_OF_LINES) if len(quote) == 3 else -1
+            return max(start, end)
         before = text[at:start]
         slashes = len(before) - len(before.rstrip("\\"))
         # Each level doubles the backslashes of a quote that belongs to the value.
+        if slashes > 1 and not level and text[found.end() : found.end() + 1].isalnum():
+            # A repr with other quotes around it doubles the backslash of a quote within.
+            at = found.end()
+            continue
         if slashes < level or slashes % (2 * (level + 1)) == level:
             return start - min(slashes, level)
         at = found.end()

@@ -95,12 +95,17 @@ def apply(rule: Rule, text: str, lowered: str, hinted: int = 0) -> str:
         begin, end = rule.extent(text, found)
         if begin < end and not is_allowed(text[begin:end]):
             # What stands in JSON without quotes needs some now, or it would be JSON no more.
-            name = _JSON_NAME.search(text, max(0, begin - 24), begin)
-            quote = name[1] if name is not None else ""
+            quote = in_quotes_of_json(text, begin)
             parts += (text[done:begin], quote + MASK + quote)
             done = end
         found = rule.start.search(lowered, max(end, found.end()))
     return "".join((*parts, text[done:])) if parts else text
+
+
+def in_quotes_of_json(text: str, begin: int) -> str:
+    """A quote, if what begins here stands without any behind a name in JSON; else nothing."""
+    name = _JSON_NAME.search(text, max(0, begin - 24), begin)
+    return name[1] if name is not None else ""
 
 
 _JSON_NAME = re.compile(r"""((?<!\\)\\{0,15}"):[ ]{0,4}\Z""")

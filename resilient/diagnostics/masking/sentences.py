@@ -23,7 +23,8 @@ _SQL = lazy(
 _SAID = lazy(
     r"(?:a(?:pi[ _-]?key)|p(?:ass(?:word|wd|phrase|code)|wd)|s(?:ecret)|t(?:oken))"
     r"(?:[ ](?:(?:is|was)(?:[ ]now|[ ](?:generated|set)[ ]for[ ][^\s:]{1,80})?:?"
-    r"|of|to|from|=|-|–|->|→|:"
+    r"|(?:provided|given|supplied|used|received|sent|entered)(?::|[ ](?:is|was):?)?"
+    r"|of|to|from|=|<-|-|–|->|→|:"
     r"|(?:re)?set[ ]to|changed[ ]to)|[ ]for[ ][^\s:]{1,80}(?:[ ]is:?|:))?[ ]"
     r"[(\[{]?(?=(?P<said>[bru]?[\"'`]|[^\s\"'`]))"
 )
@@ -34,6 +35,8 @@ _SAID_HINTS = (
 _SAID_WORD = lazy(r"[^\s\"'`,;()<>\[\]{}“”‘’«»]{1,512}")
 _TOLD_WORD = lazy(r"[^\s\"'`\\]{1,512}")
 _MIXED = lazy(r"(?=[^a-zA-Z]*[a-zA-Z])(?=\D*\d)[\w.~!@#$%^&*+/=,;()<>-]{6,512}")
+# Small letters, capitals and digits: no word that somebody speaks of.
+_CHANCE = lazy(r"(?=(?:\D*\d){2}|.{12})(?=.*\d)(?=[^a-z]*[a-z])(?=(?:[^A-Z]*[A-Z]){2})")
 _ALGORITHM = lazy(
     r"(?:sha|md|hs|rs|es|ps|aes|utf|base|argon|bcrypt|pbkdf|rfc|http/?|oauth|v)-?_?\d",
     re.IGNORECASE,
@@ -44,8 +47,8 @@ _NETRC = lazy(r"login[ ][^\s]{1,80}[ ]password[ ](?=[^\s])")
 
 # "Your verification code is 123456", "123456 is your code".
 _CODE = lazy(
-    r"(?:c(?:ode)|o(?:tp)|p(?:asscode|in))[ ](?:is|was)?:?[ ]?"
-    r"(?=\d{4,8}(?!\d)|\d{3}[ -]\d{3}(?!\d))"
+    r"(?:c(?:ode)|o(?:tp)|p(?:asscode|in))(?:[ ](?:for[ ][^\s:]{1,60}[ ])?(?:is|was)?:?|:)[ ]?"
+    r"(?=\d{4,8}(?!\d)|\d{3}[ -]\d{3}(?!\d))|c(?:vc|vv)2?[ ](?=\d{3,4}(?!\d))"
 )
 _KIND_OF_CODE = lazy(
     r"(?:verification|security|log-?in|sign-?in|access|confirmation|authenti\w{1,12}|authorization"
@@ -97,18 +100,21 @@ def _said(text: str, found: re.Match[str]) -> Span:
     begin = at + 1 if found["said"] == "`" or fancy is not None else quote.end() if quote else at
     is_bare = found[0].endswith(": ") and quote is None
     end = end_of(_TOLD_WORD if is_bare else _SAID_WORD, text, begin)
-    value = text[begin:end].rstrip(".:!?,")
-    shortest = 6 if is_password else 8 if is_told else 16
+    value = text[begin:end].rstrip(".:!?,\\")
+    is_chance = _CHANCE.match(value) is not None
+    is_told = is_told or (quote is not None and is_chance)
+    shortest = 6 if is_password else 8 if is_told else 12 if is_chance else 16
     if len(value) < shortest or not _MIXED.fullmatch(value) or _ALGORITHM.match(value):
         return begin, begin
-    if not is_password and (sum(map(str.isdigit, value)) < 2 or "/" in value or "." in value):
+    is_word = sum(map(str.isdigit, value)) < 2 and not is_chance
+    if not is_password and (is_word or "/" in value or "." in value):
         return begin, begin
     return begin, begin + len(value)
 
 
 def _code(text: str, found: re.Match[str]) -> Span:
     at = found.end()
-    is_otp = found[0].startswith(("otp", "passcode"))
+    is_otp = found[0].startswith(("otp", "passcode", "cv"))
     if not is_otp and not _KIND_OF_CODE.search(text, max(0, found.start() - 24), found.start()):
         return at, at
     return at, end_of(_DIGITS, text, at)
@@ -120,7 +126,7 @@ def _is_your(text: str, found: re.Match[str]) -> Span:
 
 SAID_RULES = (
     Rule("secret in a sentence", _SAID_HINTS, _SAID, _said, reach=32),
-    Rule("code in a sentence", ("code ", "otp ", "pin ", "passcode "), _CODE, _code),
+    Rule("code in a sentence", ("code", "otp ", "pin ", "cvc ", "cvv "), _CODE, _code),
     Rule("file of logins", ("login ",), _NETRC, _netrc),
 )
 """Tried only where a name may be."""

@@ -13,6 +13,9 @@ from resilient.diagnostics.masking.patterns import lazy
 from resilient.diagnostics.masking.rule import MASK, is_allowed
 
 _E = r"(?![A-Za-z0-9])"
+_B64 = r"(?:[\w+/-]|%2[BbFf])"
+"""A sign of base64 in one of its alphabets, also URL-encoded."""
+_PAD = r"(?:=|%3[Dd]){0,2}"
 _UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 
 
@@ -53,10 +56,11 @@ SHAPES: tuple[Shape, ...] = (
         "docs.aws.amazon.com/STS/latest/APIReference/API_GetSessionToken.html, sample responses",
     ),
     _word(
-        "Amazon Bedrock API key",
-        "ABSK bedrock-api-key-",
-        r"(?:ABSK[\w+/-]{80,}|bedrock-api-key-[\w+/-]{20,})=*",
-        "docs.aws.amazon.com/bedrock/latest/userguide/api-keys.html",
+        "Amazon Bedrock and MWS key",
+        "ABSK bedrock-api-key- amzn.mws.",
+        rf"(?:ABSK{_B64}{{80,}}|bedrock-api-key-{_B64}{{20,}}){_PAD}|amzn\.mws\.{_UUID}",
+        "docs.aws.amazon.com/bedrock/latest/userguide/api-keys.html, "
+        "developer-docs.amazon.com/sp-api",
     ),
     _shape(
         "Google API key",
@@ -66,9 +70,11 @@ SHAPES: tuple[Shape, ...] = (
     ),
     _word(
         "Google OAuth token",
-        "ya29. 1//0 GOCSPX-",
-        r"ya29\.[\w.-]{20,}|1//0[\w-]{30,}|GOCSPX-[\w-]{20,}",
-        "developers.google.com/identity/protocols/oauth2, token size and samples",
+        "ya29. 1//0 1%2 GOCSPX- GOOG1E",
+        r"ya29\.[\w.-]{20,}|1(?://|(?:%2[Ff]){2})0[\w-]{30,}|GOCSPX-[\w-]{20,}"
+        rf"|GOOG1E[A-Z2-7]{{15,55}}{_E}",
+        "developers.google.com/identity/protocols/oauth2, token size and samples; "
+        "cloud.google.com/storage/docs/authentication/hmackeys",
     ),
     _shape(
         "Azure client secret",
@@ -78,9 +84,9 @@ SHAPES: tuple[Shape, ...] = (
     ),
     _shape(
         "Azure key with a signature",
-        "AzCa ACDb +ABa +AMC +ASt AzSe AzFu APIM AIoT AzSe JQQJ99",
-        r"[A-Za-z0-9+/]{33,76}(?:AzCa|ACDb|\+ABa|\+AMC|\+ASt|AzSe|AzFu|APIM|AIoT)[A-Za-z0-9+/]{5,6}"
-        r"(?:[AQgw]?==?)?|[A-Za-z0-9]{52}JQQJ99[A-Za-z0-9]{26}",
+        "AzCa ACDb +A 2BA 2bA AzSe AzFu APIM AIoT JQQJ99",
+        rf"{_B64}{{33,76}}(?:AzCa|ACDb|(?:\+|%2[Bb])(?:ABa|AMC|ASt|ACR)|AzSe|AzFu|APIM|AIoT)"
+        rf"{_B64}{{5,6}}(?:[AQgw]?{_PAD})|[A-Za-z0-9]{{52}}JQQJ99[A-Za-z0-9]{{26}}",
         "github.com/microsoft/security-utilities, docs of identifiable keys",
     ),
     _shape(
@@ -185,10 +191,11 @@ SHAPES: tuple[Shape, ...] = (
     _shape("Buildkite token", "bkua_ bkaj_ bkct_", r"bk(?:ua|aj|ct)_[\w-]{30,}", "buildkite.com"),
     # Payments.
     _word(
-        "Stripe key",
+        "Stripe and ElevenLabs key",
         "sk_ rk_ whsec_ ek_",
-        r"(?:sk|rk|ek)_(?:live|test|prod)_[A-Za-z0-9]{10,255}|whsec_[A-Za-z0-9+/=]{24,}",
-        "docs.stripe.com/keys and docs.stripe.com/webhooks",
+        r"(?:sk|rk|ek)_(?:live|test|prod)_[A-Za-z0-9]{10,255}|whsec_[A-Za-z0-9+/=]{24,}"
+        r"|sk_[0-9a-f]{48}(?![\w-])",
+        "docs.stripe.com/keys and docs.stripe.com/webhooks; elevenlabs.io/docs",
     ),
     _word(
         "Square token",
@@ -215,11 +222,21 @@ SHAPES: tuple[Shape, ...] = (
         "plaid.com/docs/api/tokens",
     ),
     _word(
-        "Razorpay, Lob, Paystack, Flutterwave key",
+        "Razorpay, Lob, Paystack, Flutterwave, Mollie, GoCardless key",
         "rzp_ live_ test_ FLWSECK",
         rf"rzp_(?:live|test)_[A-Za-z0-9]{{14,}}|(?:live|test)_(?:pub_)?[0-9a-f]{{35}}{_E}"
-        r"|FLWSECK(?:_TEST)?-[0-9A-Za-z]{32}-X",
-        "razorpay.com/docs/api/authentication, docs.lob.com, developer.flutterwave.com",
+        r"|FLWSECK(?:_TEST)?-[0-9A-Za-z]{32}-X"
+        # Mollie's and GoCardless': mixed, so that no identifier of a program is one.
+        r"|(?:live_|test_(?=[A-Za-z0-9]{30}(?![\w-])))(?=(?:[A-Za-z_-]{0,39}\d){3})"
+        r"(?=(?:[a-z0-9_-]{0,39}[A-Z]){3})(?:[A-Za-z0-9]{30}|[\w-]{40})(?![\w-])",
+        "razorpay.com/docs/api/authentication, docs.lob.com, developer.flutterwave.com, "
+        "docs.mollie.com, developer.gocardless.com",
+    ),
+    _word(
+        "Paddle, Klarna key",
+        "pdl_ klarna_",
+        r"pdl_[a-z_]{3,20}_[0-9a-z]{26}_\w{20,}|klarna_(?:live|test)_api_[^\s\"'<>\\]{40,}",
+        "developer.paddle.com, docs.klarna.com",
     ),
     _shape(
         "Shopify token",
@@ -243,9 +260,9 @@ SHAPES: tuple[Shape, ...] = (
     ),
     _shape(
         "webhook address",
-        "hooks.slack.com webhooks webhook.office.com hooks.zapier.com",
+        "hooks.slack.com webhooks outlook.office webhook.office.com hooks.zapier.com",
         r"(?:hooks\.slack\.com\\?/(?:services|workflows|triggers)|discord(?:app)?\.com\\?/api\\?/webhooks"
-        r"|webhook\.office\.com\\?/webhookb2|hooks\.zapier\.com\\?/hooks\\?/catch)"
+        r"|outlook\.office(?:365)?\.com\\?/webhook|webhook\.office\.com\\?/webhookb2|hooks\.zapier\.com\\?/hooks\\?/catch)"
         r"\\?/(?P<secret>[\w@/\\-]{8,}[\w-])",
         "docs.slack.dev/messaging/sending-messages-using-incoming-webhooks, "
         "discord.com/developers/docs/resources/webhook",
@@ -267,6 +284,13 @@ SHAPES: tuple[Shape, ...] = (
         "SK",
         rf"SK[0-9a-f]{{32}}{_E}",
         "www.twilio.com/docs/glossary/what-is-a-sid",
+    ),
+    _word(
+        "Twilio token behind the id of its account",
+        "AC",
+        r"AC[0-9a-f]{32}(?:\\{0,3}[\"'],[ ]?\\{0,3}[\"']|:|%3A)"
+        rf"(?P<secret>[0-9a-f]{{32}}){_E}",
+        "www.twilio.com/docs/iam/api/authtoken",
     ),
     _word(
         "SendGrid key",
@@ -400,8 +424,8 @@ SHAPES: tuple[Shape, ...] = (
     ),
     _word(
         "New Relic key",
-        "NRAK NRJS NRII NRAL NRRA NRAA NRIQ",
-        r"NR(?:AK|JS|II|IQ|RA|AA|SP)-[\w-]{19,}|[0-9a-f]{36}NRAL",
+        "NR",
+        r"NR(?:AK|JS|II|IQ|RA|AA|SP)-[\w-]{19,}|(?:[a-z]{2}\d\d[x]{2})?[0-9a-f]{30,36}NRAL",
         "docs.newrelic.com/docs/apis/intro-apis/new-relic-api-keys",
     ),
     _shape(
@@ -458,25 +482,44 @@ SHAPES: tuple[Shape, ...] = (
     ),
     _word(
         "Linear, Figma, Postman, Typeform, Contentful, Frame.io, ReadMe, Asana, ClickUp token",
-        "lin_ figd_ figu_ PMAK- tfp_ CFPAT- fio-u- rdme_ pk_ 1/ 2/",
+        "lin_ figd_ figu_ PMAK- tfp_ CFPAT- fio-u- rdme_ pk_ 1/ 2/ 2%2",
         r"lin_(?:api|oauth)_[A-Za-z0-9]{32,}|fig[dour]r?_[\w-]{20,}"
         r"|PMAK-[0-9a-f]{24}-[0-9a-f]{34}|tfp_[\w.-]{40,}|CFPAT-[\w-]{43}"
         r"|fio-u-[\w-]{60,}|rdme_[a-z0-9]{70}|pk_\d{6,9}_[A-Z0-9]{32}"
-        r"|[12]/\d{13,20}(?:/\d{13,20})?:[0-9a-f]{32}",
+        r"|[12](?:/|%2[Ff])\d{13,20}(?:(?:/|%2[Ff])\d{13,20})?(?::|%3[Aa])[0-9a-f]{32}",
         "linear.app/developers, developers.figma.com, learning.postman.com, "
         "www.typeform.com/developers, www.contentful.com/developers, developers.asana.com",
     ),
     _word(
-        "Dropbox, Facebook, X token",
-        "sl. EAA AAAAAAAAAA",
-        r"sl\.(?:[bu]\.)?[\w-]{100,}|EAA[A-Za-z0-9]{60,}|A{20,30}[\w%]{40,}",
-        "www.dropbox.com/developers/documentation, developers.facebook.com, docs.x.com",
+        "Dropbox, Facebook, Instagram, Firebase, X token",
+        "sl. EAA IGQ :APA91 %3AAPA91 AAAAAAAAAA",
+        r"sl\.(?:[bu]\.)?[\w-]{100,}|EAA[A-Za-z0-9]{60,}|IGQ[A-Za-z0-9][\w-]{80,}|A{20,30}[\w%]{40,}"
+        r"|AAAA[\w-]{7}(?::|%3A)APA91[\w-]{80,}",
+        "www.dropbox.com/developers/documentation, developers.facebook.com, docs.x.com, "
+        "firebase.google.com/docs/cloud-messaging",
     ),
     _word(
         "Salesforce session",
         "00D",
         r"00D[A-Za-z0-9]{12,15}(?:!|%21)[\w.]{40,}",
         "help.salesforce.com, OAuth 2.0 web server flow",
+    ),
+    _word(
+        "Harness token",
+        "pat. sat.",
+        r"[ps]at\.[\w-]{22}\.[0-9a-f]{24}\.[A-Za-z0-9]{20}",
+        "developer.harness.io",
+    ),
+    _word(
+        "Adobe, Defined Networking, Octopus, MaxMind, Scalingo, Vercel, OpenShift and other token",
+        "p8e- s-s4t2 dnkey- API- _mmk tk-us- sm_aat_ vcp_ vck_ sha256~",
+        r"p8e-[A-Za-z0-9]{32}|s-s4t2(?:ud|af)-[0-9a-f]{64}"
+        rf"|dnkey-[\w=-]{{26}}-[\w=-]{{52}}|API-(?=[A-Z]{{0,25}}\d)[A-Z0-9]{{25,27}}{_E}"
+        r"|[A-Za-z0-9]{6}_[A-Za-z0-9]{29}_mmk|tk-us-[\w-]{48}|sm_aat_[A-Za-z0-9]{16}"
+        rf"|vc[pk]_[A-Za-z0-9]{{40,}}{_E}|sha256~[\w-]{{43}}",
+        "developer.adobe.com, api.intra.42.fr, docs.defined.net, octopus.com"
+        "/docs, dev.maxmind.com, developers.scalingo.com, vercel.com/docs, "
+        "docs.openshift.com",
     ),
     _shape(
         "Okta token",
@@ -516,10 +559,10 @@ SHAPES: tuple[Shape, ...] = (
 
 def without_shapes(text: str) -> str:
     """The text without tokens of known shape."""
-    for shape in SHAPES:
-        for hint in shape.hints:
+    for hints, pattern, replaced in _PREPARED:
+        for hint in hints:
             if hint in text:
-                text = shape.pattern.sub(_masked_word if shape.is_word else _masked, text)
+                text = pattern.sub(replaced, text)
                 break
     return _without_jwts(text) if "eyJ" in text else text
 
@@ -540,6 +583,10 @@ _WITHIN_WORD = lazy(r"(?<=[A-Za-z0-9])(?<!\\[nrt])(?<!%[0-9A-Fa-f]{2})(?<![0-9;\
 def _masked_word(found: re.Match[str]) -> str:
     return found[0] if _WITHIN_WORD.match(found.string, found.start()) else _masked(found)
 
+
+_PREPARED = tuple(
+    (shape.hints, shape.pattern, _masked_word if shape.is_word else _masked) for shape in SHAPES
+)
 
 # RFC 7515 7.1 and 7516 7.1: parts in base64url, the first one a JSON object's: {" is eyJ. Sessions
 # of Flask and itsdangerous are alike.

@@ -57,16 +57,25 @@ _SENTENCE = lazy(
     r"""(?:\\{0,15}["'])?(?:[A-Z][a-z']+(?:,? [A-Za-z0-9'"-]{1,20}){2,24}[.!][ ]?){1,3}"""
     r"""(?:\\{0,15}["'])?"""
 )
+_REFUSED = lazy(
+    r"(?:\\{0,15}[\"'])?(?:Invalid|Expired|Missing|Wrong|Incorrect|Unknown) [a-z]{3,12}\.?"
+    r"(?:\\{0,15}[\"'])?"
+)
 _PLACEHOLDER = lazy(
     r"(?:(?:bearer|basic|token)[ ])?(?:"
-    r"\{[a-z_][a-z_.]{0,30}(?:![rs])?\}|\$\{\{?[\w. -]{1,40}\}?\}|\$\([\w. -]{1,40}\)"
-    r"|\$[A-Z_]{3,40}|%\([a-z_]{1,30}\)s|%[a-z]|<[a-z][a-z _-]{0,30}>"
+    r"\{[a-z_][a-z_.]{0,30}(?:![rs])?\}|\$\{\{?[\w. -]{1,40}\}?\}"
+    r"|\$\{\w{1,40}:[-?]\}|\$\((?!echo|printf)[\w./ -]{1,80}\)"
+    r"|\$[A-Z_]{3,40}|%\([a-z_]{1,30}\)s|(?-i:%[sdrv])|<[a-z][a-z _-]{0,30}>"
     r"|\[[a-z ]{0,20}\]|\*{2,64}|[xX]{3,64}"
     r"|sensitive value|known after apply"  # Terraform's
     # Jinja's and GitHub's; YAML's tags; a model's field.
     r"|\{\{[ \w.|()'\"-]{1,60}\}\}"
+    # A scheme to which a token is added, a version of a package, a place in Terraform's state.
+    r"|(?:bearer|basic|token)[ ]|[~^>=]{1,2}\d{1,4}(?:\.\d{1,5}){1,3}"
+    r"|(?:data|module)\.[a-z]\w{1,60}(?:\.[a-z]\w{0,60}){1,4}"
     r"|!(?:vault|secret|env|encrypted|ref|sub)(?: [|>])?"
-    r"|[A-Za-z_][\w.]{0,60}\((?:\w{1,30}=(?:\d{1,5}|True|False|None)(?:,[ ])?){1,6}\)"
+    r"|[A-Za-z_][\w.]{0,60}\((?:\.{3},?[ ]?|None,?[ ]?)?"
+    r"(?:\w{1,30}=(?:\d{1,5}|True|False|None)(?:,[ ])?){0,6}\)"
     r"|\.{3}|…|•{3,64})",
     re.IGNORECASE,
 )
@@ -83,16 +92,21 @@ _FOLDER = lazy(r"(?:/[a-z][\w.@-]{0,40}){1,12}/?|/|~")  # the shell's PWD
 _PATH = lazy(r"[A-Za-z_][\w.]{0,80}")
 _LOOKUP = lazy(
     # os.environ["X"], config.get('x'), getpass.getpass("Password: ")
-    r"[A-Za-z_][\w.]{0,60}(?:\[|\.get[A-Za-z]{0,30}\(|(?<=getenv)\(|(?<=getpass)\()[ ]?"
+    r"[A-Za-z_][\w.]{0,60}(?:\[|\.get[A-Za-z]{0,30}\(|(?<=getenv)\(|(?<=getpass)\("
+    r"|(?<=input)\()[ ]?"
     r"""(?P<quote>\\{0,15}["'])[\w .:?-]{0,64}(?P=quote)(?:, ?(?:None|""|''))?[\])]"""
 )
 _CALL = lazy(
-    r"(?:[A-Za-z_]\w{0,40}\.){0,4}(?:(?:get|load|read|fetch|create|make|build|generate|new|refresh|"
+    r"(?:[A-Za-z_]\w{0,40}\.){0,4}_{0,2}(?:(?:get|load|read|fetch|create|make|build|generate|new|refresh|"
     r"find|decode|encode|parse|validate)_\w{1,40}|token_(?:hex|urlsafe|bytes)|getpass|uuid4|read|"
-    r"strip|decode|encode)\([\w., =]{0,80}\)"
+    r"strip|decode|encode)\((?:[\w., =]|=\\{0,15}[\"'][a-z/:_-]{0,40}\\{0,15}[\"']){0,80}\)"
     # strings.TrimSpace(line)
-    r"|(?:[A-Za-z_]\w{0,40}\.){1,4}[A-Za-z_]\w{0,40}\((?:[a-z_][A-Za-z_.]{0,40}(?:, ?)?){0,3}\)"
+    r"|(?:[A-Za-z_]\w{0,40}\.){0,4}[A-Za-z_]\w{0,40}\((?:[a-z_][A-Za-z_.]{0,40}(?:, ?)?){0,3}\)"
 )
+_OR = lazy(
+    r"[ ](?:or|\|\||\?\?|if[ ][\w.() ]{1,40}[ ]else)[ ](?=[bru]?\\{0,15}[\"'])", re.IGNORECASE
+)
+_CONDITION = lazy(r"[ ]if[ ][\w.() ]{1,40}[ ]else[ ]None(?!\w)")
 _CONSTRUCTOR = lazy(r"""[A-Za-z_][\w.]{0,60}\((?=[bruf]{0,2}["']|\w{1,30}=["'])""")
 
 
@@ -109,15 +123,16 @@ def is_no_secret(value: str, name: str, *, is_quoted: bool, is_spoken: bool) -> 
     ):
         return True
     if is_quoted and name != "pin":
-        return _SENTENCE.fullmatch(value) is not None
+        return bool(_SENTENCE.fullmatch(value) or _REFUSED.fullmatch(value))
     if is_spoken and lowered in _SAID:
         return True
     if name == "pin":
         return not (value.isdigit() and 4 <= len(value) <= 8)
     if name == "pwd":
         return _FOLDER.fullmatch(value) is not None
-    # As in "tests: pass=12 fail=0", and signal 11.
-    return name in ("pass", "pw", "sig") and value.isdigit() and len(value) < 4
+    # As in "tests: pass=12 fail=0", signal 11, and the fifth token of a line.
+    is_number = name in ("pass", "pw", "sig") or (name == "token" and is_spoken)
+    return is_number and value.isdigit() and len(value) < 4
 
 
 def is_said(word: str) -> bool:
@@ -133,6 +148,13 @@ def source_end(text: str, at: int, name: str) -> tuple[int, int] | None:
     for pattern in (_LOOKUP, _CALL, _WHOLE_PLACEHOLDER):
         found = pattern.match(text, at)
         if found is not None:
+            return _otherwise(text, found.end()) or (found.end(), found.end())
+    found = _PATH.match(text, at)
+    if found is not None:
+        otherwise = _otherwise(text, found.end())
+        if otherwise is not None:
+            return otherwise
+        if _CONDITION.match(text, found.end()):
             return found.end(), found.end()
     found = _CONSTRUCTOR.match(text, at)
     if found is not None:
@@ -152,6 +174,17 @@ def source_end(text: str, at: int, name: str) -> tuple[int, int] | None:
     if value.lower() == name or (("_" in value or "." in value) and _is_variable(last, value)):
         return found.end(), found.end()
     return None
+
+
+def _otherwise(text: str, at: int) -> tuple[int, int] | None:
+    """`os.getenv("X") or "x"`, `cfg.key if cfg else "x"`: a text instead of what may be missing."""
+    found = _OR.match(text, at)
+    if found is None:
+        return None
+    opener = OPENER.match(text, found.end())
+    assert opener is not None  # the pattern has seen the quote
+    end = closing(text, opener.end(), opener[2], len(opener[1]))
+    return (opener.end() if end - opener.end() >= 4 else end), end
 
 
 def _is_variable(last: str, value: str) -> bool:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from resilient.diagnostics.masking import names
 from resilient.diagnostics.masking import rule as rules_of_all
+from resilient.diagnostics.masking.columns import may_have_columns, without_columns
 from resilient.diagnostics.masking.commands import OPTION_RULE, PROGRAM_RULE, may_have_option
 from resilient.diagnostics.masking.markup import MARKUP_RULES
 from resilient.diagnostics.masking.named import NAMED_RULE
@@ -33,6 +34,7 @@ from resilient.diagnostics.masking.reported import REPORTED_RULES, may_have_repo
 from resilient.diagnostics.masking.rule import MASK, WITHHELD, Rule, apply, is_allowed, lower, up_to
 from resilient.diagnostics.masking.sentences import SAID_RULES, SQL_RULE, YOUR_RULE, may_be_said
 from resilient.diagnostics.masking.shapes import without_shapes
+from resilient.diagnostics.masking.shortened import may_be_shortened, without_shortened
 from resilient.diagnostics.masking.urls import URL_RULES
 from resilient.diagnostics.masking.variables import may_have_variables, without_variables
 from resilient.errors import ConfigurationError
@@ -59,7 +61,7 @@ _KEYS = (
     Rule("private key", ("-----begin",), _PEM, up_to(_PEM_END)),
     Rule("private key of PuTTY", ("private-lines: ",), _PPK, up_to(_PPK_END)),
 )
-_BY_NAME = (*PROTOCOL_RULES, COOKIE_RULE, NAMED_RULE, *BY_NAME, *MARKUP_RULES)
+_BY_NAME = (*PROTOCOL_RULES, COOKIE_RULE, NAMED_RULE, *BY_NAME)
 """For texts in which a name may be."""
 _BEFORE: _Groups = (
     (lambda text: "private" in text, _KEYS),
@@ -77,6 +79,7 @@ _BEHIND: _Groups = (
 RULES: tuple[Rule, ...] = (
     *(rule for _, group in _BEFORE for rule in group),
     *_BY_NAME,
+    *MARKUP_RULES,
     *SAID_RULES,
     *OF_LINES,
     *(rule for _, group in _BEHIND for rule in group),
@@ -137,16 +140,24 @@ def _masked(text: str) -> str:
     hinted = names.first_hint(lowered)
     if hinted >= 0:
         text, lowered = _without(_BY_NAME, text, lowered, hinted)
+        if "<" in lowered or "&lt;" in lowered:
+            text, lowered = _without(MARKUP_RULES, text, lowered, hinted)
         if may_be_said(lowered, hinted):
             text, lowered = _without(SAID_RULES, text, lowered, hinted)
-        if _has_lines(lowered):
+        has_lines = _has_lines(lowered)
+        if has_lines:
             text, lowered = _without(OF_LINES, text, lowered)
+        if has_lines or may_have_columns(lowered):
+            text = without_columns(text, lowered)
+            lowered = lower(text)
     for may_have, rules in _BEHIND:
         if may_have(lowered):
             text, lowered = _without(rules, text, lowered)
     outline = outline_of(text)
-    if may_have_token(outline):
+    if may_have_token(outline, text):
         text = without_shapes(text)
+        if may_be_shortened(text):
+            text = without_shortened(text)
     return without_numbers(text) if may_have_number(outline) else text
 
 
