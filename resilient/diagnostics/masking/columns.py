@@ -111,15 +111,7 @@ def _secret_cells(
 
 def _inserted(text: str, lowered: str) -> Iterator[Span]:
     for found in _INSERT.finditer(lowered):
-        secret = _sensitive_of(found["columns"].split(","))
-        at = found.end()
-        while secret:
-            values, at = _values(text, at)
-            yield from (values[number] for number in secret if number < len(values))
-            following = _NEXT_ROW.match(text, at)
-            if following is None:
-                break
-            at = following.end()
+        yield from _in_rows(text, found.end(), _sensitive_of(found["columns"].split(",")))[0]
 
 
 def _passed(text: str, lowered: str) -> Iterator[Span]:
@@ -131,15 +123,21 @@ def _passed(text: str, lowered: str) -> Iterator[Span]:
             secret = _sensitive_of(inserted[-1]["columns"].split(","))
         else:
             secret = _sensitive_of([one["name"] or "" for one in _COMPARED.finditer(statement)])
-        at = found.end()
-        while True:
-            values, at = _values(text, at)
-            yield from (values[number] for number in secret if number < len(values))
-            following = _NEXT_ROW.match(text, at)
-            if following is None:
-                break
-            at = following.end()
-        done = at
+        spans, done = _in_rows(text, found.end(), secret)
+        yield from spans
+
+
+def _in_rows(text: str, at: int, secret: list[int]) -> tuple[list[Span], int]:
+    """Where the secret ones of rows of values are, and where they have been looked for."""
+    spans: list[Span] = []
+    while secret:
+        values, at = _values(text, at)
+        spans += (values[number] for number in secret if number < len(values))
+        following = _NEXT_ROW.match(text, at)
+        if following is None:
+            break
+        at = following.end()
+    return spans, at
 
 
 def _sensitive_of(names: list[str]) -> list[int]:
