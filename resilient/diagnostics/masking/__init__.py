@@ -19,7 +19,8 @@ from __future__ import annotations
 from resilient.diagnostics.masking.data import known_now, masked
 from resilient.diagnostics.masking.names import is_sensitive
 from resilient.diagnostics.masking.rule import MASK, WITHHELD, Clean, Figures, Rule
-from resilient.diagnostics.masking.shapes import SHAPES, Shape
+from resilient.diagnostics.masking.shapes import SHAPES
+from resilient.diagnostics.masking.shapes.shape import Shape
 from resilient.diagnostics.masking.text import RULES, add_rule, allow, allow_names, mask
 
 __all__ = [
