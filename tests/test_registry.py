@@ -194,7 +194,6 @@ def test_reset_starts_from_zero() -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
-@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_a_forked_child_counts_from_zero_even_if_a_lock_was_held() -> None:
     stats = registry.stats_of("registry", "forked")
     stats.durations.append(0.5)

@@ -131,24 +131,6 @@ def test_a_forked_child_begins_anew_before_it_goes_on() -> None:
     assert "new" not in told
 
 
-@forks
-def test_a_forked_child_that_can_have_no_thread_goes_without(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    def fails(_: threading.Thread) -> None:
-        raise RuntimeError("can't start new thread")
-
-    ticker = Ticker(lambda: None, 0.001, "test")
-    ticker.start()
-    monkeypatch.setattr(threading.Thread, "start", fails)
-    monkeypatch.setattr(sys, "unraisablehook", lambda _: os._exit(2))
-    child = os.fork()
-    if not child:
-        os._exit(ticker.is_running)
-    assert os.waitpid(child, 0)[1] == 0
-    ticker.stop()
-
-
 def test_a_program_that_ends_is_told_so_instead_of_waiting_for_a_thread(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from contextlib import suppress
 from queue import SimpleQueue
 from types import FrameType
 from typing import Any
 
 from resilient.diagnostics.reports import dump_stats
+from resilient.ending import start_thread
 from resilient.errors import ConfigurationError
 from resilient.registry import Registry, registry
 
@@ -43,10 +45,11 @@ class SignalDumper:
         """Start the thread; a forked child does it again, since threads don't survive a fork."""
         # Of all queues only this one may be put to by a handler that has interrupted a put.
         self._asked: SimpleQueue[bool] = SimpleQueue()
-        self._thread = threading.Thread(
+        thread = threading.Thread(
             target=self._run, args=(self._asked,), name="resilient-signal", daemon=True
         )
-        self._thread.start()
+        start_thread(thread)
+        self._thread = thread
 
     def stop(self) -> None:
         """Dump no more, and give the signal back to who handled it before."""
@@ -129,7 +132,9 @@ def _restart_in_child() -> None:
     _changing = threading.Lock()
     for dumper in _dumpers.values():
         if not dumper._is_stopped:
-            dumper.start()
+            # Who forks as the last one that may is left without it.
+            with suppress(RuntimeError):
+                dumper.start()
 
 
 if hasattr(os, "register_at_fork"):

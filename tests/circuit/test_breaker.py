@@ -213,7 +213,6 @@ def test_growth_out_of_range_is_refused(growth: float) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
-@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_a_forked_child_is_not_held_up_by_a_lock_that_another_thread_held() -> None:
     breaker = CircuitBreaker()
     held, over = threading.Event(), threading.Event()

@@ -158,7 +158,6 @@ def test_a_process_that_is_killed_while_it_probes_does_not_keep_it_half_open(
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
-@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_a_forked_child_shares_the_circuit_of_its_parent(url: str) -> None:
     guard = breaker(store=url, name="github", shared="state")
     function = service("github")(guard(sharing_workers._down))

@@ -229,7 +229,6 @@ def test_the_thread_sees_a_change(
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
 def test_a_forked_child_looks_on(
     write: WriteFile, attempts: Attempts, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,7 +12,6 @@ from tests.stores import kills
 pytestmark = [
     pytest.mark.stress,
     pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here"),
-    pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning"),
 ]
 
 

@@ -553,7 +553,6 @@ def test_threads_that_write_one_key_never_look_like_a_replay(any_store: OpenStor
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
-@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 def test_a_forked_child_uses_connections_of_its_own(any_store: OpenStore) -> None:
     store = any_store(timeout=10)
     key = store.digest(b"a")
@@ -570,7 +569,6 @@ def test_a_forked_child_uses_connections_of_its_own(any_store: OpenStore) -> Non
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
-@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 def test_a_child_forked_while_another_thread_holds_the_locks_goes_on(
     any_store: OpenStore, in_thread: Callable[[Callable[[], object]], threading.Thread]
 ) -> None:

@@ -156,7 +156,6 @@ def test_a_child_finds_no_file_open(tmp_path: Path) -> None:
 
 @forks
 @pytest.mark.stress
-@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
 def test_children_that_are_forked_while_threads_write_can_write(
     tmp_path: Path, in_thread: StartThread
 ) -> None:

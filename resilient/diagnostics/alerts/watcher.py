@@ -6,6 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 
 from resilient.call import listeners
 from resilient.diagnostics.alerts.engine import AlertRule, Alerts
@@ -48,7 +49,9 @@ class Watcher:
         self._lock = threading.Lock()
         was_running, self._thread = self._thread is not None, None
         if was_running:
-            self.start()
+            # Who forks as the last one that may is left without it.
+            with suppress(RuntimeError):
+                self.start()
 
     def _run(self) -> None:
         while (interval := self._interval()) is not None:
