@@ -394,6 +394,13 @@ def test_a_hostile_mebibyte_does_not_stall(pattern: str, start: str) -> None:
     assert isinstance(mask((start + pattern * size)[:size]), str)
 
 
+@pytest.mark.parametrize("cut", ["...", "a...", "sk-…", "\\u2026"])
+def test_many_dots_behind_a_token_cost_as_much_as_they_are_long(cut: str) -> None:
+    # Were all that stands before looked at for each of them, this would take a minute.
+    dots = cut * (1 << 18)
+    assert mask(f"AKIAQ3EGB7TXYZ234567 {dots}") == f"*** {dots}"
+
+
 def test_text_that_cannot_be_masked_is_withheld() -> None:
     class Broken(str):
         def lower(self) -> str:

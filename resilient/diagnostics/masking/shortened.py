@@ -36,10 +36,12 @@ def may_be_shortened(text: str) -> bool:
 def without_shortened(text: str) -> str:
     """The text without what is left of tokens."""
     parts: list[str] = []
-    done = 0
+    done = seen = 0
     for dots in _DOTS.finditer(text):
         at = dots.start()
-        before = text[max(done, at - _LONGEST) : at]
+        # No sign is looked at twice, however many dots there are.
+        before = text[max(seen, at - _LONGEST) : at]
+        seen = dots.end()
         begin = at - len(before) + len(before.rstrip(_SIGNS))
         found = _PREFIX.search(text, begin, at)
         while found is not None and text[found.start() - 1 : found.start()].isalnum():

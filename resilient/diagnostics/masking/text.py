@@ -148,8 +148,9 @@ def _masked(text: str) -> str:
         if has_lines:
             text, lowered = _without(OF_LINES, text, lowered)
         if has_lines or may_have_columns(lowered):
-            text = without_columns(text, lowered)
-            lowered = lower(text)
+            without = without_columns(text, lowered)
+            if without is not text:
+                text, lowered = without, lower(without)
     for may_have, rules in _BEHIND:
         if may_have(lowered):
             text, lowered = _without(rules, text, lowered)
