@@ -18,7 +18,7 @@ LIMIT = 60.0
 
 def trips(url: str, shared: str, told: Any, go: Any) -> None:
     """Meet a vendor that is down, until the circuit is open; tell when it was."""
-    guard = breaker(store=url, name="github", shared=shared)
+    guard = breaker(store=open_state(url, timeout=10), name="github", shared=shared)
     function = service("github")(guard(_down))
     told.put(("ready", 0.0))
     go.wait(LIMIT)
@@ -36,7 +36,7 @@ def trips(url: str, shared: str, told: Any, go: Any) -> None:
 
 def watches(url: str, shared: str, told: Any, go: Any) -> None:
     """Wait until the circuit is open without calling the vendor; tell when that was seen."""
-    guard = breaker(store=url, name="github", shared=shared)
+    guard = breaker(store=open_state(url, timeout=10), name="github", shared=shared)
     service("github")(guard(_down))
     told.put(("ready", 0.0))
     go.wait(LIMIT)
@@ -48,7 +48,7 @@ def watches(url: str, shared: str, told: Any, go: Any) -> None:
 
 def fails_once(url: str, told: Any, go: Any) -> None:
     """Fail twice, too little for itself, and tell when the circuit is open all the same."""
-    guard = breaker(store=url, name="github")
+    guard = breaker(store=open_state(url, timeout=10), name="github")
     function = service("github")(guard(_down))
     told.put(("ready", 0.0))
     go.wait(LIMIT)
@@ -99,7 +99,9 @@ def probes(url: str, most: int, under_way: Any, worst: Any, calls: Any, told: An
 
 def dies_probing(url: str, told: Any, go: Any) -> None:
     """Get a probe, and be killed in the middle of it."""
-    guard = breaker(store=url, name="github", shared="state", reset_timeout=0.5)
+    guard = breaker(
+        store=open_state(url, timeout=10), name="github", shared="state", reset_timeout=0.5
+    )
 
     def vendor() -> None:
         if guard.current_state == "closed":

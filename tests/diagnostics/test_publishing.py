@@ -37,7 +37,7 @@ def url(tmp_path: Path) -> str:
 
 @pytest.fixture
 def state(url: str, clock: FakeClock) -> SharedState:
-    return open_state(url)
+    return open_state(url, timeout=10)
 
 
 def calls_in(source: SharedFigures) -> list[float]:
@@ -164,7 +164,7 @@ from resilient.sharing.opening import open_state
 @service("github")
 def repos(): return 1
 
-state = open_state({url!r})
+state = open_state({url!r}, timeout=10)
 publish_stats(state, every=0.05)
 repos()
 limit = time.monotonic() + 30
@@ -235,7 +235,7 @@ def test_who_publishes_by_himself_says_how_often_and_when_it_ends(
 def test_another_store_takes_the_place_of_the_first_one(
     url: str, state: SharedState, tmp_path: Path
 ) -> None:
-    other = open_state(f"sqlite:///{tmp_path}/other.db")
+    other = open_state(f"sqlite:///{tmp_path}/other.db", timeout=10)
     configure(store=other)
     for one in (state, other):
         one.step_now()
@@ -270,7 +270,7 @@ def test_a_short_job_and_a_forked_child_are_in_the_report(
 import os, sys
 from resilient import configure, service, throttled
 
-configure(store={url!r})
+configure(store={url!r}, store_timeout=10)
 
 @service("github")
 @throttled("1000/s")

@@ -19,6 +19,7 @@ import urllib3
 from resilient.errors import DeadlineExceeded
 from resilient.http import deadline, observe
 from tests.http.loopback import LOCAL, OK, Vendor, opened
+from tests.real_time import real_time
 
 pytestmark = pytest.mark.usefixtures("observing")
 
@@ -159,6 +160,7 @@ def test_a_streamed_body_may_be_read_after_the_call_is_over(vendor: MakeVendor) 
         assert answer.content == b"ok"
 
 
+@real_time
 def test_a_streamed_body_is_still_bound_by_an_open_call_around_it(dripping: Vendor) -> None:
     with requests.Session() as session, opened(deadline=0.2):
         with opened(deadline=60):
@@ -177,6 +179,7 @@ def test_the_peers_socket_can_be_dug_out_of_a_response(vendor: MakeVendor) -> No
             assert answer.read() == b"ok"
 
 
+@real_time
 def test_a_slow_upload_is_cut_off(vendor: MakeVendor) -> None:
     # The listener takes the connection by itself and nobody reads, so its buffers fill up.
     with (

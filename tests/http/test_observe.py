@@ -25,6 +25,7 @@ from resilient.errors import DeadlineExceeded, RateLimited
 from resilient.http import deadline, observe
 from resilient.http.hooks import http_client, requests_session
 from tests.http.loopback import LOCAL, OK, Vendor, opened
+from tests.real_time import real_time
 
 pytestmark = pytest.mark.usefixtures("observing")
 
@@ -199,6 +200,7 @@ def test_a_timeout_is_never_lengthened(
     assert set(granted) == {2.0}
 
 
+@real_time
 @every_library
 def test_the_default_timeout_ends_a_hung_request(fetch: Fetch, hung: Vendor) -> None:
     with opened(timeout=0.1) as call, pytest.raises(FAILED):
@@ -207,6 +209,7 @@ def test_the_default_timeout_ends_a_hung_request(fetch: Fetch, hung: Vendor) -> 
     assert call.exchanges[0].elapsed is None
 
 
+@real_time
 @every_library
 def test_the_deadline_cuts_off_a_hung_request(fetch: Fetch, hung: Vendor) -> None:
     with (
@@ -217,6 +220,7 @@ def test_the_deadline_cuts_off_a_hung_request(fetch: Fetch, hung: Vendor) -> Non
     assert "resilient" not in type(caught.value).__module__
 
 
+@real_time
 @every_library
 def test_the_deadline_cuts_off_a_dripping_body(fetch: Fetch, dripping: Vendor) -> None:
     with (
@@ -227,6 +231,7 @@ def test_the_deadline_cuts_off_a_dripping_body(fetch: Fetch, dripping: Vendor) -
     assert [exchange.status for exchange in call.exchanges] == [200]
 
 
+@real_time
 @every_library
 def test_the_deadline_cuts_off_dripping_headers(fetch: Fetch, vendor: MakeVendor) -> None:
     def answer(line: socket.socket, _: bytes) -> None:
@@ -242,6 +247,7 @@ def test_the_deadline_cuts_off_dripping_headers(fetch: Fetch, vendor: MakeVendor
     assert [exchange.status for exchange in call.exchanges] == [None]
 
 
+@real_time
 @every_library
 def test_an_outer_calls_deadline_bounds_an_inner_one(fetch: Fetch, dripping: Vendor) -> None:
     with (
@@ -266,6 +272,7 @@ def test_a_call_that_observes_records_and_does_nothing_else(
     assert gate.asked == 1  # it decides for itself what observing means
 
 
+@real_time
 def test_an_observing_call_keeps_to_the_deadline_of_the_one_around_it(dripping: Vendor) -> None:
     with opened(deadline=0.2), opened(observing=True), pytest.raises(requests.RequestException):
         by_requests(dripping.url)
@@ -327,6 +334,7 @@ def test_a_dropped_connection_leaves_the_exchange_unanswered(
     assert [exchange.status for exchange in call.exchanges] == [None]
 
 
+@real_time
 @every_library
 def test_https_is_observed_and_bounded(
     fetch: Fetch, vendor: MakeVendor, tls: ssl.SSLContext, certificate: Path
@@ -353,6 +361,7 @@ def test_https_is_observed_and_bounded(
         fetch(slow.url, **options[fetch])
 
 
+@real_time
 @every_library
 def test_the_deadline_cuts_off_a_hung_handshake(fetch: Fetch) -> None:
     # A listener accepts the TCP connection by itself; nobody answers the TLS hello.
@@ -478,6 +487,7 @@ def test_a_tunnel_is_no_exchange_and_the_host_behind_it_is_filed(vendor: MakeVen
     assert len(server.heads) == 2
 
 
+@real_time
 def test_a_proxy_that_drips_its_answer_to_a_tunnel_is_cut_off(vendor: MakeVendor) -> None:
     server: Vendor = vendor(lambda line, _: server.drip(line))
     proxied = http.client.HTTPConnection(LOCAL, server.port, timeout=60)

@@ -9,13 +9,14 @@ import time
 
 import pytest
 
-from tests.loads.driving import TurnedAway, client, drive
+from tests.loads.driving import US, Driven, TurnedAway, client
 from tests.loads.figures import Figures, figures_of, line_of
 from tests.loads.quotas import QuotaSpec
 from tests.loads.running import chosen, side_by_side
 from tests.loads.scenarios import LOADS, Load
 from tests.loads.server import OTHER, ServerSpec
-from tests.loads.vendors import running
+from tests.loads.vendors import Hit, running
+from tests.real_time import real_time
 
 
 def test_the_server_enforces_its_quota_tells_of_it_and_logs_the_truth() -> None:
@@ -46,6 +47,7 @@ def test_the_server_enforces_its_quota_tells_of_it_and_logs_the_truth() -> None:
     assert abs(hits[-1].at - time.monotonic()) < 5  # one clock for all processes
 
 
+@real_time
 @pytest.mark.parametrize("spending", ["evenly", "bursts"])
 def test_the_other_client_spends_its_share(spending: str) -> None:
     quota = QuotaSpec("fixed", 100, 0.2, age=0.5)
@@ -79,6 +81,7 @@ def test_an_error_in_the_manner_of_aws_is_a_400_with_a_code() -> None:
     assert answers[1][1]["__type"] == "ThrottlingException"
 
 
+@real_time
 def test_the_server_takes_its_time_before_and_after_it_counts() -> None:
     with running(ServerSpec(before=0.04, after=0.04)) as vendor, client(vendor.port) as http:
         started = time.monotonic()
@@ -92,16 +95,14 @@ def test_the_server_takes_its_time_before_and_after_it_counts() -> None:
 
 def test_figures_tell_refusals_by_window_and_the_share_that_was_used() -> None:
     quota = QuotaSpec("fixed", 20, 0.2, age=0.5)
-    with running(ServerSpec((quota,))) as vendor, client(vendor.port) as http:
-
-        def impatient() -> None:
-            try:
-                http.get()
-            finally:
-                time.sleep(0.001)
-
-        driven = drive([impatient] * 2, 0.6)
-        hits = vendor.hits()
+    # A request each 2.5 ms, from the middle of a window on.
+    windows = [int((0.1 + 0.0025 * number) / 0.2) for number in range(240)]
+    hits = [
+        Hit(0.0025 * number, US, "/", windows[:number].count(window) < 20, window)
+        for number, window in enumerate(windows)
+    ]
+    refused = sum(not hit.admitted for hit in hits)
+    driven = Driven(0.0, 0.6, len(hits), refused, errors={"TurnedAway: HTTP 429": refused})
     one = figures_of("impatient", driven, hits, quota)
     assert one.calls == one.sent == len(hits)
     assert one.failed == one.early + one.late == sum(not hit.admitted for hit in hits)
@@ -146,6 +147,7 @@ def test_a_load_that_crashes_is_an_aim_missed() -> None:
     assert "no-such-load" in figures.missed[0]
 
 
+@real_time
 @pytest.mark.stress
 def test_the_server_is_faster_than_any_of_its_clients() -> None:
     calls = 4000

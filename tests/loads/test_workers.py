@@ -13,9 +13,10 @@ from tests.loads.quotas import QuotaSpec
 from tests.loads.server import ServerSpec
 from tests.loads.vendors import Vendor, running
 from tests.loads.workers import Report, crew, turned_away, used_between
+from tests.real_time import real_time
 from tests.valkey import running_valkey
 
-pytestmark = pytest.mark.stress
+pytestmark = [pytest.mark.stress, real_time]
 
 SECONDS = 10.0
 

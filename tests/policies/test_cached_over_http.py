@@ -46,7 +46,7 @@ def store_of() -> Iterator[Callable[[Path], SharedStore]]:
     with ExitStack() as stores:
 
         def opened(folder: Path) -> SharedStore:
-            store = open_store(f"sqlite:///{folder}/cache.db", key="k" * 16)
+            store = open_store(f"sqlite:///{folder}/cache.db", key="k" * 16, timeout=10)
             stores.callback(store.close)
             return store
 

@@ -303,7 +303,7 @@ def test_each_request_of_a_call_takes_a_slot_of_all_workers(clock: FakeClock, st
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_forked_worker_shares_the_quota_and_takes_nothing_of_its_parents(tmp_path: Path) -> None:
-    state = open_state(f"sqlite:///{tmp_path}/state.db")
+    state = open_state(f"sqlite:///{tmp_path}/state.db", timeout=10)
 
     @throttled("10/hour", store=state, name="q", max_wait=0)
     def fetch() -> None: ...

@@ -27,11 +27,11 @@ def server() -> Iterator[Any]:
 
 @pytest.fixture
 def opened() -> Iterator[OpenStore]:
-    """Opens stores, and closes them."""
+    """Opens stores, which may be slow since the machine may be busy; and closes them."""
     stores: list[SharedStore] = []
 
     def open_one(url: str, **options: Any) -> SharedStore:
-        store = open_store(url, **({"key": KEY} | options))
+        store = open_store(url, **({"key": KEY, "timeout": 5} | options))
         stores.append(store)
         return store
 

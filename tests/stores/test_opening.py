@@ -93,11 +93,11 @@ def test_keys_come_from_the_environment(
     opened: OpenStore, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RESILIENT_CACHE_KEY", "the former key of this program")
-    before = opened(sqlite_url, key=None, timeout=5)
+    before = opened(sqlite_url, key=None)
     before.set(before.digest(b"a"), "kept", lives=60)
     monkeypatch.setenv("RESILIENT_CACHE_OLD_KEY", "the former key of this program")
     monkeypatch.setenv("RESILIENT_CACHE_KEY", "the present key of this program")
-    after = opened(sqlite_url, key=None, timeout=5)
+    after = opened(sqlite_url, key=None)
     assert after.get(after.digest(b"a")) == "kept"
     monkeypatch.setenv("RESILIENT_CACHE_KEY", "short")
     with pytest.raises(ConfigurationError, match="RESILIENT_CACHE_KEY: it has 5 bytes"):
@@ -113,7 +113,7 @@ def test_a_relative_path_stays_where_it_was_when_the_program_moves(
 ) -> None:
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path)
-    store = opened("sqlite:///cache.db", timeout=5)
+    store = opened("sqlite:///cache.db")
     monkeypatch.chdir("elsewhere")
     assert store.set(store.digest(b"a"), 1, lives=60)
     assert (tmp_path / "cache.db").exists()

@@ -41,7 +41,7 @@ def space(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def store(opened: OpenStore, redis_url: str, space: str) -> SharedStore:
-    return opened(redis_url, timeout=5, namespace=space)
+    return opened(redis_url, namespace=space)
 
 
 @pytest.fixture
@@ -204,13 +204,13 @@ def test_user_and_password_of_the_url_are_used_and_never_shown(
         commands=["+@all"],
     )
     try:
-        good = opened(f"redis://app:p%40ss%3Aw%2Frd@127.0.0.1:{server.port}/0", timeout=5)
+        good = opened(f"redis://app:p%40ss%3Aw%2Frd@127.0.0.1:{server.port}/0")
         assert good.set(good.digest(b"a"), 1, lives=60)
-        bad = opened(f"redis://app:another-secret@127.0.0.1:{server.port}/0", timeout=5)
+        bad = opened(f"redis://app:another-secret@127.0.0.1:{server.port}/0")
         assert bad.get(bad.digest(b"a")) is None
         # What the user may not touch is refused in an orderly way.
         elsewhere = opened(
-            f"redis://app:p%40ss%3Aw%2Frd@127.0.0.1:{server.port}/0", timeout=5, namespace="other"
+            f"redis://app:p%40ss%3Aw%2Frd@127.0.0.1:{server.port}/0", namespace="other"
         )
         assert not elsewhere.set(elsewhere.digest(b"a"), 1, lives=60)
     finally:
@@ -224,7 +224,7 @@ def test_options_of_the_url_that_would_change_the_bytes_do_not(
     opened: OpenStore, redis_url: str, space: str
 ) -> None:
     options = "decode_responses=true&protocol=3&socket_timeout=60&max_connections=2&timeout=1"
-    store = opened(f"{redis_url}?{options}", timeout=5, namespace=space)
+    store = opened(f"{redis_url}?{options}", namespace=space)
     assert store.set(store.digest(b"a"), "é", lives=60)
     assert store.get(store.digest(b"a")) == "é"
 
@@ -234,7 +234,7 @@ def test_a_socket_file_will_do(opened: OpenStore, tmp_path: Any) -> None:
     if len(str(path)) > 100:
         pytest.skip("the path is too long for a socket")
     with running_valkey(port=0, unix_socket_path=path):
-        store = opened(f"unix://{path}?db=0", timeout=5)
+        store = opened(f"unix://{path}?db=0")
         assert store.set(store.digest(b"a"), 1, lives=60)
         assert store.get(store.digest(b"a")) == 1
 
@@ -244,7 +244,7 @@ def test_a_server_that_comes_back_is_taken_back(
 ) -> None:
     with running_valkey() as first:
         port = first.port
-        store = opened(f"redis://127.0.0.1:{port}/0", timeout=5)
+        store = opened(f"redis://127.0.0.1:{port}/0")
         assert store.set(store.digest(b"a"), 1, lives=6000)
     assert store.get(store.digest(b"a")) is None
     assert store.stats()["state"] == "down"
@@ -389,7 +389,7 @@ def test_answers_of_another_kind_are_failures(
 def test_nobody_listens(opened: OpenStore, steps: RecordedSteps) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-    store = opened(f"redis://:hunter2@127.0.0.1:{port}/0", timeout=5)
+    store = opened(f"redis://:hunter2@127.0.0.1:{port}/0")
     assert store.get(store.digest(b"a")) is None
     assert steps[0].label == f"redis:127.0.0.1:{port}"
     assert "hunter2" not in steps[0].text
@@ -425,10 +425,10 @@ def test_tls_is_spoken_and_the_certificate_checked(
     context.load_cert_chain(certificate)
     with hostile_server(say(b"$-1\r\n"), tls=context) as url:
         url = url.replace("redis://127.0.0.1", "rediss://localhost")
-        trusting = opened(f"{url}?ssl_ca_certs={certificate}", timeout=5)
+        trusting = opened(f"{url}?ssl_ca_certs={certificate}")
         assert trusting.get(trusting.digest(b"a")) is None
         assert trusting.stats()["misses"] == 1
-        doubting = opened(url, timeout=5)
+        doubting = opened(url)
         assert doubting.get(doubting.digest(b"a")) is None
         assert doubting.stats()["failures"] == 1
     assert steps.kinds() == ["degraded"]

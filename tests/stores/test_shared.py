@@ -25,7 +25,7 @@ OTHER_KEY = b"another key of the tests, as long"
 @pytest.fixture
 def store(any_store: OpenStore, clock: FakeClock) -> SharedStore:
     # Real time would be up on a slow machine, and the clock is a fake one.
-    return any_store(timeout=5)
+    return any_store()
 
 
 def break_down(store: SharedStore, monkeypatch: pytest.MonkeyPatch, **facts: bool) -> None:
@@ -233,7 +233,7 @@ def test_a_store_that_is_slow_is_left_alone(
     clock: FakeClock,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    store = any_store(timeout=5)
+    store = any_store()
     key = store.digest(b"a")
     store.set(key, 1, lives=600)
     get = type(store._raw).get
@@ -519,7 +519,7 @@ def test_an_encrypted_store_shows_nothing(any_store: OpenStore) -> None:
 
 
 def test_sixteen_threads_get_what_they_set(any_store: OpenStore) -> None:
-    store = any_store(timeout=10)
+    store = any_store()
     barrier = threading.Barrier(16)
 
     def work(number: int) -> bool:
@@ -539,7 +539,7 @@ def test_sixteen_threads_get_what_they_set(any_store: OpenStore) -> None:
 
 
 def test_threads_that_write_one_key_never_look_like_a_replay(any_store: OpenStore) -> None:
-    store = any_store(timeout=10)
+    store = any_store()
     key = store.digest(b"a")
 
     def work(number: int) -> None:
@@ -554,7 +554,7 @@ def test_threads_that_write_one_key_never_look_like_a_replay(any_store: OpenStor
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 def test_a_forked_child_uses_connections_of_its_own(any_store: OpenStore) -> None:
-    store = any_store(timeout=10)
+    store = any_store()
     key = store.digest(b"a")
     store.set(key, "of the parent", lives=60)
     child = os.fork()
@@ -572,7 +572,7 @@ def test_a_forked_child_uses_connections_of_its_own(any_store: OpenStore) -> Non
 def test_a_child_forked_while_another_thread_holds_the_locks_goes_on(
     any_store: OpenStore, in_thread: Callable[[Callable[[], object]], threading.Thread]
 ) -> None:
-    store = any_store(timeout=10)
+    store = any_store()
     held, enough = threading.Event(), threading.Event()
 
     def hold() -> None:

@@ -269,7 +269,7 @@ def test_a_full_disk_stops_writing_and_not_reading(
 ) -> None:
     import resource
 
-    store = opened(sqlite_url, timeout=5)
+    store = opened(sqlite_url)
     key = store.digest(b"a")
     store.set(key, "kept", lives=60)
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -302,7 +302,7 @@ def test_a_read_only_file_is_left_alone(opened: OpenStore, rights: int) -> None:
     # Not pytest's own directory: the child may have to be another user, whom root's rights spare.
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "cache.db"
-        store = opened(f"sqlite:///{file}", key=b"k" * 32, timeout=5)
+        store = opened(f"sqlite:///{file}", key=b"k" * 32)
         store.set(store.digest(b"a"), "kept", lives=600)
         store.close()
         if os.geteuid() == 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import threading
@@ -21,6 +22,7 @@ from resilient.diagnostics.masking import mask
 from resilient.errors import ConfigurationError, ResilientError
 from resilient.testing import FakeClock, RecordedSteps
 from tests.diagnostics.alerts.conftest import Traffic, Watch
+from tests.real_time import real_time
 from tests.threads import REAL_LIMIT, StartThread
 
 
@@ -149,6 +151,7 @@ def test_a_server_that_hangs_holds_up_nobody_for_long(
     assert to._unsent == [news()]
 
 
+@real_time
 def test_a_server_that_drips_is_left_behind(
     clock: FakeClock, monkeypatch: pytest.MonkeyPatch, in_thread: StartThread
 ) -> None:
@@ -158,7 +161,7 @@ def test_a_server_that_drips_is_left_behind(
 
         def drip() -> None:
             connection, _ = server.accept()
-            with connection:
+            with connection, contextlib.suppress(OSError):
                 connection.sendall(b"HTTP/1.1 200 OK\r\nX: ")
                 while not left.wait(0.02):
                     connection.sendall(b"x")

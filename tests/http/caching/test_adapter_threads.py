@@ -18,6 +18,7 @@ from resilient.http.caching.messages import Request
 from resilient.refreshing import Refreshes
 from resilient.testing import RecordedSteps
 from tests.http.caching.origin import Origin, cached_target, fresh, say, through
+from tests.real_time import real_time
 from tests.threads import StartThread, until
 
 MakeOrigin = Callable[..., Origin]
@@ -250,6 +251,7 @@ def test_waiting_ends_at_the_deadline_with_something_stale_or_a_refusal(
     crowd.wait(5)
 
 
+@real_time
 def test_a_leader_that_ran_out_of_time_does_not_fail_those_who_have_more(
     origin: MakeOrigin, cache: HttpCache, crowd: Crowd
 ) -> None:

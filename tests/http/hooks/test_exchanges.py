@@ -26,6 +26,7 @@ from resilient.http import observe
 from resilient.http.hooks import http_client
 from resilient.http.hooks.exchanges import EXCERPT, without_chunks
 from tests.http.loopback import OK, Vendor, opened
+from tests.real_time import real_time
 
 pytestmark = pytest.mark.usefixtures("observing")
 
@@ -190,6 +191,7 @@ def test_a_body_that_never_comes_costs_no_more_than_the_clients_own_timeout(
     assert observe.errors == 0
 
 
+@real_time
 def test_a_body_that_never_comes_fails_where_the_client_reads_it(vendor: MakeVendor) -> None:
     def answer(line: socket.socket, _: bytes) -> None:
         line.sendall(refusal()[: -len(REFUSAL)])

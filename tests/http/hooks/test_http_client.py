@@ -16,6 +16,7 @@ from resilient.call import Call, Gate
 from resilient.errors import RateLimited
 from resilient.http import deadline, observe
 from tests.http.loopback import LOCAL, OK, Vendor, opened
+from tests.real_time import real_time
 
 pytestmark = pytest.mark.usefixtures("observing")
 
@@ -82,6 +83,7 @@ def test_httplib2_connects_within_the_deadline(
     assert all(0 < seconds <= 5 for seconds in ours)
 
 
+@real_time
 def test_the_deadline_cuts_off_a_body_that_drips_to_httplib2(http: Any, dripping: Vendor) -> None:
     with opened(deadline=0.2) as call, pytest.raises(TimeoutError):
         http.request(dripping.url)

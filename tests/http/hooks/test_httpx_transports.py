@@ -22,6 +22,7 @@ from resilient.errors import DeadlineExceeded, RateLimited
 from resilient.http import deadline, observe
 from resilient.testing import ScriptedVendor
 from tests.http.loopback import LOCAL, OK, Vendor, opened
+from tests.real_time import real_time
 
 pytestmark = pytest.mark.usefixtures("observing")
 
@@ -259,6 +260,7 @@ def sends_headers_for_ever(line: socket.socket, server: Vendor) -> None:
         line.sendall(b"X-More: and more\r\n")
 
 
+@real_time
 @pytest.mark.parametrize(
     ("liar", "status"),
     [
@@ -294,6 +296,7 @@ def test_a_reset_is_the_error_it_always_was(httpx: Any, client: Any, vendor: Mak
     assert [exchange.status for exchange in call.exchanges] == [None]
 
 
+@real_time
 def test_the_deadline_cuts_off_a_streamed_body_between_two_reads(
     httpx: Any, client: Any, vendor: MakeVendor
 ) -> None:
@@ -304,6 +307,7 @@ def test_the_deadline_cuts_off_a_streamed_body_between_two_reads(
                 pass
 
 
+@real_time
 def test_the_deadline_cuts_off_a_vendor_that_does_not_read(httpx: Any, client: Any) -> None:
     # A listener accepts by itself, and nobody ever reads what is sent.
     with socket.create_server((LOCAL, 0)) as silent:
@@ -324,6 +328,7 @@ def test_a_long_write_looks_at_the_deadline_now_and_then(
     assert b"content-length: 1000000" in server.heads[0].lower()
 
 
+@real_time
 def test_the_deadline_bounds_the_wait_for_a_place_in_the_pool(
     httpx: Any, vendor: MakeVendor
 ) -> None:
@@ -354,6 +359,7 @@ def test_a_body_read_after_the_call_has_the_clients_own_timeouts_again(
         assert response.read() == b"ok"
 
 
+@real_time
 def test_a_deadline_reaches_through_tls(
     httpx: Any, vendor: MakeVendor, tls: ssl.SSLContext, certificate: Path
 ) -> None:
@@ -368,6 +374,7 @@ def test_a_deadline_reaches_through_tls(
             client.get(slow.url, timeout=60)
 
 
+@real_time
 def test_the_deadline_cuts_off_a_hung_handshake(httpx: Any, client: Any) -> None:
     with (
         socket.create_server((LOCAL, 0)) as silent,
@@ -377,6 +384,24 @@ def test_the_deadline_cuts_off_a_hung_handshake(httpx: Any, client: Any) -> None
         client.get(f"https://{LOCAL}:{silent.getsockname()[1]}/")
 
 
+def test_a_connection_that_is_made_too_late_for_its_handshake_is_closed(
+    httpx: Any, httpcore: Any, client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect, made = httpcore.SyncBackend.connect_tcp, []
+
+    def slow(*args: Any, **kwargs: Any) -> Any:
+        made.append(connect(*args, **kwargs))
+        call.deadline = call.started - 1
+        return made[-1]
+
+    with socket.create_server((LOCAL, 0)) as silent, opened(deadline=20) as call:
+        monkeypatch.setattr(httpcore.SyncBackend, "connect_tcp", slow)
+        with pytest.raises(DeadlineExceeded):
+            client.get(f"https://{LOCAL}:{silent.getsockname()[1]}/")
+    assert made[0].get_extra_info("socket").fileno() == -1
+
+
+@real_time
 def test_http_2_is_seen_and_cut_off(httpx: Any, certificate: Path, vendor: MakeVendor) -> None:
     h2 = pytest.importorskip("h2.connection")
     config = pytest.importorskip("h2.config")

@@ -12,6 +12,7 @@ import requests
 
 from resilient.http import observe
 from tests.http.loopback import LOCAL, Vendor, opened
+from tests.real_time import real_time
 
 pytestmark = pytest.mark.usefixtures("observing")
 
@@ -48,6 +49,7 @@ def test_a_connection_that_ends_with_the_final_answer_is_not_used_again(
     assert server.connections == 2
 
 
+@real_time
 def test_the_final_answer_that_never_comes_is_cut_off(vendor: Callable[..., Vendor]) -> None:
     def answer(line: socket.socket, _: bytes) -> None:
         line.sendall(HINTS)
