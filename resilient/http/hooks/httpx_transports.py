@@ -178,7 +178,8 @@ def _within(httpcore: Any, place: int) -> Method:
         if is_over:
             kind = errors.get(original.__name__)
             if original.__name__ == "start_tls":
-                owner.close()  # as httpcore does when a handshake fails: nobody else has it yet
+                # As httpcore does when a handshake fails: nobody else has it yet.
+                guarded(owner.close)
             raise deadline.too_late(call) if kind is None else kind(str(deadline.cut_off(call)))
         if len(args) > place:
             args = (*args[:place], timeout, *args[place + 1 :])

@@ -384,21 +384,30 @@ def test_the_deadline_cuts_off_a_hung_handshake(httpx: Any, client: Any) -> None
         client.get(f"https://{LOCAL}:{silent.getsockname()[1]}/")
 
 
+@pytest.mark.parametrize("fails", [False, True])
 def test_a_connection_that_is_made_too_late_for_its_handshake_is_closed(
-    httpx: Any, httpcore: Any, client: Any, monkeypatch: pytest.MonkeyPatch
+    fails: bool, httpcore: Any, client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    connect, made = httpcore.SyncBackend.connect_tcp, []
+    stream = sys.modules[httpcore.__name__ + "._backends.sync"].SyncStream
+    connect, close, made = httpcore.SyncBackend.connect_tcp, stream.close, []
 
     def slow(*args: Any, **kwargs: Any) -> Any:
         made.append(connect(*args, **kwargs))
         call.deadline = call.started - 1
         return made[-1]
 
+    def closing(one: Any) -> None:
+        close(one)
+        if fails:
+            raise OSError("the network is gone")
+
     with socket.create_server((LOCAL, 0)) as silent, opened(deadline=20) as call:
         monkeypatch.setattr(httpcore.SyncBackend, "connect_tcp", slow)
+        monkeypatch.setattr(stream, "close", closing)
         with pytest.raises(DeadlineExceeded):
             client.get(f"https://{LOCAL}:{silent.getsockname()[1]}/")
     assert made[0].get_extra_info("socket").fileno() == -1
+    assert observe.errors == fails
 
 
 @real_time
